@@ -1,0 +1,32 @@
+//! The choice of backend: the one place that knows which seams are served by what.
+
+use std::sync::Arc;
+
+#[cfg(all(feature = "config", feature = "embedded", feature = "rabbitmq", feature = "redis"))]
+mod open;
+
+#[cfg(all(feature = "config", feature = "embedded", feature = "rabbitmq", feature = "redis"))]
+pub use self::open::OpenError;
+use crate::broker::Broker;
+use crate::clock::SharedClock;
+use crate::name::Namespace;
+use crate::store::{Fleet, Ledger, Records, Retention};
+
+/// Everything a role needs to reach the outside: the seams, the clock and what is shared.
+#[derive(Clone)]
+pub struct Backend {
+    /// Whose names these are.
+    pub namespace: Namespace,
+    /// Moves tasks.
+    pub broker: Arc<dyn Broker>,
+    /// Decides.
+    pub ledger: Arc<dyn Ledger>,
+    /// Answers questions.
+    pub records: Arc<dyn Records>,
+    /// Says who lives.
+    pub fleet: Arc<dyn Fleet>,
+    /// Tells the time.
+    pub clock: SharedClock,
+    /// How long records are kept.
+    pub retention: Retention,
+}

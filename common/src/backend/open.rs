@@ -1,0 +1,114 @@
+//! From settings to a backend: embedded where no server is named, else RabbitMQ and Redis.
+//!
+//! That both servers or neither are named is guarded by [`crate::config`], which refuses the rest.
+
+use std::sync::Arc;
+
+use super::Backend;
+use crate::broker::rabbitmq::{self, RabbitMq};
+use crate::broker::{Broker, BrokerError};
+use crate::clock::SharedClock;
+use crate::config::Settings;
+use crate::config::settings::RetentionSettings;
+use crate::decorator::Observed;
+use crate::embedded::{self, Embedded};
+use crate::spawn::Spawner;
+use crate::store::redis::{self, Redis};
+use crate::store::{Fleet, Ledger, Records, Retention, StoreError};
+
+/// Tells why a backend could not be opened. What each says is whole.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The data folder.
+    #[error(transparent)]
+    Embedded(#[from] embedded::OpenError),
+    /// RabbitMQ.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// Redis.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The largest body that is moved at all: RabbitMQ's own default limit from 4.0. What is accepted
+/// is limited by the producer (`limits.payload`); a foreign message above that limit is in our care
+/// already, and must still find its way to a retry or to the dead letters.
+const LARGEST_MESSAGE: usize = 16 * 1024 * 1024;
+
+impl Backend {
+    /// Opens what the settings name; `client_name` is what RabbitMQ shows beside our connections.
+    ///
+    /// To be ended by closing the broker ([`Broker::close`]) and then draining `spawner`.
+    ///
+    /// # Errors
+    /// When the data folder is in use or cannot be written, or a server cannot be reached or
+    /// refuses us.
+    ///
+    /// # Cancel safety
+    /// Dropped, nothing stays behind once `spawner` is drained.
+    pub async fn open(
+        settings: &Settings,
+        client_name: &str,
+        clock: SharedClock,
+        spawner: &Spawner,
+    ) -> Result<Self, OpenError> {
+        let RetentionSettings { record, result, .. } = settings.retention;
+        let retention = Retention { record, result };
+        let payload_limit = LARGEST_MESSAGE;
+        let (Some(broker_url), Some(store_url)) = (&settings.broker.url, &settings.store.url)
+        else {
+            let config = embedded::Config {
+                folder: settings.data.clone(),
+                namespace: settings.namespace.clone(),
+                payload_limit,
+                retention,
+            };
+            let embedded = Embedded::open(config, Arc::clone(&clock))?;
+            return Ok(Self::observed(settings, clock, retention, embedded.clone(), embedded));
+        };
+        let broker = rabbitmq::Config {
+            url: broker_url.expose().to_owned(),
+            namespace: settings.namespace.clone(),
+            publish_deadline: settings.broker.publish_deadline,
+            publish_window: usize::try_from(settings.broker.publish_window).unwrap_or(usize::MAX),
+            heartbeat: settings.broker.heartbeat,
+            connect_timeout: settings.broker.connect_timeout,
+            payload_limit,
+            client_name: client_name.to_owned(),
+        };
+        let store = redis::Config {
+            url: store_url.expose().to_owned(),
+            namespace: settings.namespace.clone(),
+            response_timeout: settings.store.response_timeout,
+            connect_timeout: settings.store.connect_timeout,
+            retention,
+        };
+        // Redis first: it answers in a millisecond, and a failure leaves no connection open.
+        let redis = Redis::connect(store, spawner).await?;
+        let rabbitmq = RabbitMq::connect(broker, Arc::clone(&clock), spawner).await?;
+        for warning in redis.warnings() {
+            tracing::warn!(warning, "the store is set up with a risk");
+        }
+        Ok(Self::observed(settings, clock, retention, rabbitmq, redis))
+    }
+
+    /// Puts the seams together, each counted and traced.
+    fn observed<B: Broker, S: Ledger + Records + Fleet>(
+        settings: &Settings,
+        clock: SharedClock,
+        retention: Retention,
+        broker: Arc<B>,
+        store: Arc<S>,
+    ) -> Self {
+        Self {
+            namespace: settings.namespace.clone(),
+            broker: Arc::new(Observed::new(broker)),
+            ledger: Arc::new(Observed::new(Arc::clone(&store))),
+            records: Arc::new(Observed::new(Arc::clone(&store))),
+            fleet: Arc::new(Observed::new(store)),
+            clock,
+            retention,
+        }
+    }
+}

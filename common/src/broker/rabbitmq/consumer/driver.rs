@@ -1,0 +1,283 @@
+//! The background task of one consumer: consumes, and begins anew when the channel is lost.
+//!
+//! Taking and settling is [`super::LaneConsumer`]'s matter. Guards that what the buffer holds
+//! belongs to the present channel: a delivery of a lost one comes again by itself, and handing out
+//! the old copy as well would only start a task that cannot be settled.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use futures_util::future::join_all;
+use futures_util::stream::{ReadyChunks, StreamExt};
+use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::types::FieldTable;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{SETTLE_DEADLINE, Session, Shared, settle_on};
+use crate::broker::rabbitmq::RabbitMq;
+use crate::broker::rabbitmq::connection::{REQUEST_DEADLINE, request};
+use crate::broker::rabbitmq::declare::Declarer;
+use crate::broker::rabbitmq::supervisor::Supervisor;
+use crate::broker::rabbitmq::sweeper::Lease;
+use crate::broker::rabbitmq::topology::Unit;
+use crate::broker::rabbitmq::translate::{short, to_wire};
+use crate::broker::{BrokerError, Delivery, Receipt, Settle};
+use crate::name::Lane;
+
+/// Most deliveries moved to the buffer at a time.
+const CHUNK: usize = 64;
+/// Shortest and longest wait before the next try to consume on a working connection.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// The deliveries of one channel.
+pub(super) type Stream = Pin<Box<ReadyChunks<lapin::Consumer>>>;
+
+/// Why the stream is not read any more.
+enum End {
+    Lost(String),
+    Stop,
+    Close,
+}
+
+/// Runs one consumer.
+pub(super) struct Driver {
+    lane: Lane,
+    prefetch: u16,
+    queue: String,
+    client_name: String,
+    declarer: Arc<Declarer>,
+    consuming: Arc<Supervisor>,
+    shared: Arc<Shared>,
+    close: CancellationToken,
+    generation: u64,
+}
+
+impl Driver {
+    pub(super) fn new(
+        broker: &RabbitMq,
+        lane: &Lane,
+        prefetch: u16,
+        shared: Arc<Shared>,
+        close: CancellationToken,
+    ) -> Self {
+        Self {
+            lane: lane.clone(),
+            prefetch,
+            queue: broker.topology.lane_queue(lane),
+            client_name: broker.client_name.clone(),
+            declarer: broker.declarer.clone(),
+            consuming: broker.consuming.clone(),
+            shared,
+            close,
+            generation: 0,
+        }
+    }
+
+    /// As [`Self::open`], and tries again while the connection is just being lost.
+    pub(super) async fn open_first(&mut self) -> Result<Stream, BrokerError> {
+        let until = Instant::now() + REQUEST_DEADLINE;
+        loop {
+            match self.open().await {
+                Err(BrokerError::Operation { .. })
+                    if Instant::now() < until && !self.close.is_cancelled() => {}
+                result => return result,
+            }
+            tokio::time::sleep(BACKOFF.0).await;
+        }
+    }
+
+    /// Declares the lane and consumes it on a new channel: the next generation.
+    async fn open(&mut self) -> Result<Stream, BrokerError> {
+        let until = Instant::now() + REQUEST_DEADLINE;
+        let queue = self.lane.queue.clone();
+        let units = [Unit::Doors, Unit::Dead(queue), Unit::Lane(self.lane.clone())];
+        self.declarer.ensure(&units, until).await?;
+        let operation = "consume";
+        let fail = |why| BrokerError::Operation { operation, why, source: None };
+        let link = self.consuming.link(until).await.map_err(fail)?;
+        let channel = link.connection.channel().await.map_err(fail)?;
+        // Per consumer, never global: that closes the connection on a quorum queue.
+        let qos = channel.basic_qos(self.prefetch, BasicQosOptions { global: false });
+        request(operation, qos).await?;
+        self.generation += 1;
+        let tag = format!("{}.{}.{}", self.lane, self.generation, self.client_name);
+        let (options, table) = (BasicConsumeOptions::default(), FieldTable::default());
+        let consume = channel.basic_consume(short(&self.queue), short(&tag), options, table);
+        let stream = request(operation, consume).await?;
+        self.shared.lock().session = Some(Session {
+            generation: self.generation,
+            channel,
+            consuming: true,
+            held: std::collections::HashSet::new(),
+        });
+        Ok(Box::pin(stream.ready_chunks(CHUNK)))
+    }
+
+    /// Consumes until the consumer is dropped or the broker closed; holds `lease` while it does.
+    pub(super) async fn run(mut self, mut stream: Stream, lease: Lease) {
+        loop {
+            let end = self.pump(&mut stream).await;
+            let end = match end {
+                End::Lost(why) => {
+                    self.lost(&why);
+                    self.again(&mut stream).await
+                }
+                other => Some(other),
+            };
+            match end {
+                None => {}
+                Some(End::Stop) => {
+                    drop(lease);
+                    self.stop(stream).await;
+                    self.close.cancelled().await;
+                    return self.closed().await;
+                }
+                Some(End::Close | End::Lost(_)) => return self.closed().await,
+            }
+        }
+    }
+
+    /// Moves deliveries to the buffer until there is a reason to end.
+    async fn pump(&self, stream: &mut Stream) -> End {
+        loop {
+            let chunk = tokio::select! {
+                biased;
+                () = self.close.cancelled() => return End::Close,
+                () = self.shared.stop.cancelled() => return End::Stop,
+                chunk = stream.next() => chunk,
+            };
+            let Some(chunk) = chunk else {
+                return End::Lost("the server cancelled the consumer".to_owned());
+            };
+            let mut inner = self.shared.lock();
+            let inner = &mut *inner;
+            for delivery in chunk {
+                let delivery = match delivery {
+                    Ok(delivery) => self.read(delivery),
+                    Err(error) => return End::Lost(error.to_string()),
+                };
+                if let Some(session) = &mut inner.session {
+                    session.held.insert(delivery.receipt.tag);
+                }
+                inner.buffer.push_back(delivery);
+            }
+            self.shared.arrived.notify_waiters();
+        }
+    }
+
+    fn read(&self, delivery: lapin::message::Delivery) -> Delivery {
+        Delivery {
+            receipt: Receipt { generation: self.generation, tag: delivery.delivery_tag },
+            wire: to_wire(&delivery.properties, delivery.data),
+            redelivered: delivery.redelivered,
+        }
+    }
+
+    fn lost(&self, why: &str) {
+        {
+            let mut inner = self.shared.lock();
+            inner.session = None;
+            inner.buffer.clear();
+        }
+        // Whatever ended it, what we declared may be gone too.
+        self.declarer.forget();
+        tracing::warn!(
+            lane = %self.lane,
+            generation = self.generation,
+            error = why,
+            "lost the consumer of a lane"
+        );
+    }
+
+    /// Tries until it consumes again; an answer is a reason to end instead.
+    async fn again(&mut self, stream: &mut Stream) -> Option<End> {
+        let (shortest, longest) = BACKOFF;
+        let mut waits = ExponentialBuilder::default()
+            .with_min_delay(shortest)
+            .with_max_delay(longest)
+            .with_jitter()
+            .without_max_times()
+            .build();
+        let (close, stop) = (self.close.clone(), self.shared.stop.clone());
+        loop {
+            let opened = tokio::select! {
+                biased;
+                () = close.cancelled() => return Some(End::Close),
+                () = stop.cancelled() => return Some(End::Stop),
+                opened = self.open() => opened,
+            };
+            match opened {
+                Ok(opened) => {
+                    tracing::info!(lane = %self.lane, generation = self.generation, "consuming a lane again");
+                    *stream = opened;
+                    return None;
+                }
+                Err(error) => {
+                    tracing::warn!(lane = %self.lane, error = %error, "failed to consume a lane");
+                    self.declarer.forget();
+                }
+            }
+            let wait = waits.next().unwrap_or(longest).min(longest);
+            tokio::select! {
+                () = close.cancelled() => return Some(End::Close),
+                () = stop.cancelled() => return Some(End::Stop),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Cancels the consumer and returns what was not handed out.
+    async fn stop(&self, mut stream: Stream) {
+        let (mut rest, channel) = {
+            let mut inner = self.shared.lock();
+            inner.ended = true;
+            let rest: Vec<u64> = inner.buffer.drain(..).map(|kept| kept.receipt.tag).collect();
+            let channel = inner.session.as_mut().map(|session| {
+                session.consuming = false;
+                session.channel.clone()
+            });
+            (rest, channel)
+        };
+        self.shared.arrived.notify_waiters();
+        if let Some(channel) = channel {
+            let tag = format!("{}.{}.{}", self.lane, self.generation, self.client_name);
+            // First the cancel: what is returned before it would come straight back to us.
+            let cancel = channel.basic_cancel(short(&tag), BasicCancelOptions::default());
+            let drained = async {
+                if request("stop consuming", cancel).await.is_err() {
+                    return;
+                }
+                while let Some(chunk) = stream.next().await {
+                    rest.extend(chunk.into_iter().flatten().map(|delivery| delivery.delivery_tag));
+                }
+            };
+            // Without an answer the connection is as good as lost, and all come back by that.
+            let _ = timeout(SETTLE_DEADLINE, drained).await;
+            if let Some(session) = &mut self.shared.lock().session {
+                session.held.retain(|tag| !rest.contains(tag));
+            }
+            let returns = rest.iter().map(|tag| settle_on(&channel, *tag, Settle::Return));
+            let _ = timeout(SETTLE_DEADLINE, join_all(returns)).await;
+        }
+        self.shared.stopped.cancel();
+    }
+
+    /// Closes the channel: what is unsettled returns to the lane.
+    async fn closed(&self) {
+        let session = {
+            let mut inner = self.shared.lock();
+            inner.ended = true;
+            inner.buffer.clear();
+            inner.session.take()
+        };
+        self.shared.arrived.notify_waiters();
+        if let Some(Session { channel, .. }) = session {
+            // A channel that cannot be closed is closed with its connection.
+            let _ = request("close a channel", channel.close(200, "closed".into())).await;
+        }
+        self.shared.stopped.cancel();
+    }
+}

@@ -1,0 +1,218 @@
+//! The RabbitMQ broker: quorum queues, confirmed publishes, one channel per lane consumer.
+//!
+//! Read in this order: `topology` (what exists on the server, pure), `declare` (makes it so),
+//! `connection` and `supervisor` (one connection for publishing, one for all else, made again when
+//! lost), `publisher` and `consumer` (what runs on them), `outbox` (the way to the publisher),
+//! `sweeper` (the foreign door's net), `translate` (a message's two forms). What a message means is [`crate::envelope`]'s matter. Guards that an alarm which stops publishers
+//! never stops acks, and that no wait on the network is without a deadline.
+
+mod connection;
+mod consumer;
+mod declare;
+mod outbox;
+mod publisher;
+mod supervisor;
+mod sweeper;
+mod topology;
+mod translate;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lapin::ErrorKind;
+use lapin::options::QueueDeclareOptions;
+use lapin::types::FieldTable;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use self::connection::{Endpoint, REQUEST_DEADLINE, Role, request};
+use self::consumer::LaneConsumer;
+use self::declare::Declarer;
+use self::outbox::Outbox;
+use self::publisher::Publisher;
+use self::supervisor::Supervisor;
+use self::sweeper::Sweeping;
+use self::topology::Topology;
+use crate::broker::{Broker, BrokerError, Consumer, Place, Publish, PublishError};
+use crate::clock::SharedClock;
+use crate::name::{Lane, Namespace};
+use crate::spawn::Spawner;
+
+/// How to reach and use RabbitMQ.
+#[derive(Clone)]
+pub struct Config {
+    /// `amqp://user:password@host:port/vhost`, or `amqps://`.
+    pub url: String,
+    /// Begins the name of everything declared.
+    pub namespace: Namespace,
+    /// How long a publish may take until its answer.
+    pub publish_deadline: Duration,
+    /// Most messages unconfirmed at a time; 256 to 1,024 is fast.
+    pub publish_window: usize,
+    /// How often both sides show that they live; a silent peer is given up after two.
+    pub heartbeat: Duration,
+    /// How long one attempt to connect may take.
+    pub connect_timeout: Duration,
+    /// Most bytes of a body.
+    pub payload_limit: usize,
+    /// Shown by the server beside our connections.
+    pub client_name: String,
+}
+
+/// Where the client logs each message that comes back, body included; we handle those, and say so.
+pub(super) const RETURNED_MESSAGES: &str = "lapin::returned_messages";
+
+/// A broker on RabbitMQ.
+pub struct RabbitMq {
+    topology: Topology,
+    client_name: String,
+    outbox: Outbox,
+    sweeping: Sweeping,
+    declarer: Arc<Declarer>,
+    publishing: Arc<Supervisor>,
+    consuming: Arc<Supervisor>,
+    publisher: Stage,
+    consumers: Stage,
+    connections: Stage,
+}
+
+/// Background tasks that end together.
+///
+/// A drain publishes and settles until its last moment, so it is [`Broker::close`] that ends them,
+/// stage by stage, and never the spawner's own signal.
+struct Stage {
+    tasks: Spawner,
+    /// Ends the tasks of a broker that is dropped without being closed.
+    stop: DropGuard,
+}
+
+impl Stage {
+    fn new(spawner: &Spawner) -> Self {
+        Self { tasks: spawner.child(), stop: CancellationToken::new().drop_guard() }
+    }
+
+    async fn end(&self) {
+        self.stop.token().cancel();
+        self.tasks.drained().await;
+    }
+}
+
+impl RabbitMq {
+    /// Connects twice, for publishing and for all else. Nothing is declared yet.
+    ///
+    /// # Errors
+    /// [`BrokerError::Connect`], which tells a wrong password, a missing vhost, a server that is
+    /// not there and one that does not answer apart. Later losses are mended without a word.
+    ///
+    /// # Cancel safety
+    /// Dropped, no connection stays behind.
+    pub async fn connect(
+        config: Config,
+        clock: SharedClock,
+        spawner: &Spawner,
+    ) -> Result<Arc<Self>, BrokerError> {
+        let endpoint = Endpoint::read(&config)?;
+        let (publishing, consuming) =
+            tokio::try_join!(endpoint.connect(Role::Publish), endpoint.connect(Role::Consume))?;
+        let connections = Stage::new(spawner);
+        let start = |role, first| {
+            let stop = connections.stop.token().clone();
+            Supervisor::start(endpoint.clone(), role, first, &connections.tasks, stop)
+        };
+        let publishing = start(Role::Publish, publishing);
+        let consuming = start(Role::Consume, consuming);
+        let topology = Topology::new(config.namespace);
+        let declarer = Arc::new(Declarer::new(topology.clone(), consuming.clone()));
+        let window = config.publish_window.max(1);
+        let (jobs, taken) = mpsc::channel(window);
+        let (state, deadline) = (publishing.watch(), config.publish_deadline);
+        let worker = Publisher::new(state, taken, declarer.clone(), window, deadline);
+        let publisher = Stage::new(spawner);
+        publisher.tasks.spawn(worker.run(publisher.stop.token().clone()));
+        let outbox = Outbox {
+            topology: topology.clone(),
+            clock,
+            deadline,
+            payload_limit: config.payload_limit,
+            jobs,
+            declarer: declarer.clone(),
+        };
+        Ok(Arc::new(Self {
+            topology,
+            client_name: config.client_name,
+            outbox,
+            sweeping: Sweeping::default(),
+            declarer,
+            publishing,
+            consuming,
+            publisher,
+            consumers: Stage::new(spawner),
+            connections,
+        }))
+    }
+
+    /// Counts one queue; one that does not exist holds nothing.
+    async fn depth(&self, place: &Place, until: Instant) -> Result<u64, BrokerError> {
+        let fail = |why| BrokerError::Operation { operation: "count messages", why, source: None };
+        let link = self.consuming.link(until).await.map_err(fail)?;
+        // A missing queue closes the channel, so each question has its own.
+        let channel = link.connection.channel().await.map_err(fail)?;
+        let queue = match place {
+            Place::Lane(lane) => self.topology.lane_queue(lane),
+            Place::Dead(queue) => self.topology.dead_queue(queue),
+        };
+        let passive = QueueDeclareOptions { passive: true, ..Default::default() };
+        let ask = channel.queue_declare(translate::short(&queue), passive, FieldTable::default());
+        match tokio::time::timeout_at(until, ask).await {
+            Ok(Ok(queue)) => Ok(u64::from(queue.message_count())),
+            Ok(Err(error)) => match error.kind() {
+                ErrorKind::ProtocolError(said) if said.get_id() == 404 => Ok(0),
+                _ => Err(fail(error.to_string())),
+            },
+            Err(_) => Err(fail("the broker did not answer in time".to_owned())),
+        }
+    }
+}
+
+#[async_trait]
+impl Broker for RabbitMq {
+    async fn publish(&self, batch: &[Publish]) -> Vec<Result<(), PublishError>> {
+        self.outbox.publish(batch).await
+    }
+
+    async fn consume(&self, lane: &Lane, prefetch: u16) -> Result<Arc<dyn Consumer>, BrokerError> {
+        let consumer = LaneConsumer::start(self, lane, prefetch.max(1)).await?;
+        Ok(Arc::new(consumer))
+    }
+
+    async fn depths(&self, places: &[Place]) -> Result<Vec<u64>, BrokerError> {
+        let until = Instant::now() + REQUEST_DEADLINE;
+        let mut depths = Vec::with_capacity(places.len());
+        for place in places {
+            depths.push(self.depth(place, until).await?);
+        }
+        Ok(depths)
+    }
+
+    async fn check(&self) -> Result<(), BrokerError> {
+        let fail =
+            |why| BrokerError::Operation { operation: "check the broker", why, source: None };
+        for supervisor in [&self.publishing, &self.consuming] {
+            let link = supervisor.link(Instant::now()).await.map_err(fail)?;
+            if let Some(why) = link.blocked() {
+                return Err(fail(format!("it blocks publishers: {why}")));
+            }
+            let channel = link.connection.channel().await.map_err(fail)?;
+            request("check the broker", channel.close(200, "checked".into())).await?;
+        }
+        Ok(())
+    }
+
+    async fn close(&self) {
+        self.publisher.end().await;
+        self.consumers.end().await;
+        self.connections.end().await;
+    }
+}

@@ -1,0 +1,153 @@
+//! The way of a batch to the publisher: route, declare what is missing, hand in, look after returns.
+//!
+//! Sending and confirming is [`super::publisher`]'s matter. Guards that nothing is handed in before
+//! its queue was declared, that what came back is tried once more after a fresh declare, and that
+//! all of a batch is answered within one deadline.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::declare::{DeclareError, Declarer};
+use super::publisher::{Job, Outgoing};
+use super::topology::{Route, Topology, Unit, next_hop};
+use super::translate;
+use crate::broker::{Destination, Publish, PublishError};
+use crate::clock::SharedClock;
+use crate::envelope::{Wire, headers_size};
+use crate::name::Lane;
+
+/// Most bytes of headers: they travel in one frame, and a server's default is 128 KiB.
+pub(super) const HEADERS_LIMIT: usize = 120 * 1024;
+
+/// Hands messages to the publisher.
+#[derive(Clone)]
+pub(super) struct Outbox {
+    /// Where things are.
+    pub(super) topology: Topology,
+    /// Says how long a delayed message has still to wait.
+    pub(super) clock: SharedClock,
+    /// How long a batch may take until its answer.
+    pub(super) deadline: Duration,
+    /// Most bytes of a body.
+    pub(super) payload_limit: usize,
+    /// Leads to the publisher.
+    pub(super) jobs: mpsc::Sender<Job>,
+    /// Declares what is missing.
+    pub(super) declarer: Arc<Declarer>,
+}
+
+impl Outbox {
+    /// As [`crate::broker::Broker::publish`].
+    pub(super) async fn publish(&self, batch: &[Publish]) -> Vec<Result<(), PublishError>> {
+        let until = Instant::now() + self.deadline;
+        let mut results = self.attempt(&batch.iter().collect::<Vec<_>>(), until).await;
+        let came_back = |result: &Result<(), _>| matches!(result, Err(PublishError::Unroutable(_)));
+        let again: Vec<usize> = (0..results.len()).filter(|at| came_back(&results[*at])).collect();
+        if !again.is_empty() {
+            // We had declared it, so somebody has deleted it since: declare it anew, once.
+            self.declarer.forget();
+            let batch: Vec<&Publish> = again.iter().map(|at| &batch[*at]).collect();
+            let repeated = self.attempt(&batch, until).await;
+            for (at, result) in again.into_iter().zip(repeated) {
+                results[at] = result;
+            }
+        }
+        results
+    }
+
+    /// Says where a message goes now, and what has to exist for that.
+    fn plan(&self, to: &Destination) -> (Route, Vec<Unit>) {
+        let lane_units = |lane: &Lane| {
+            vec![Unit::Doors, Unit::Dead(lane.queue.clone()), Unit::Lane(lane.clone())]
+        };
+        match to {
+            Destination::Lane(lane) => (self.topology.to_lane(lane), lane_units(lane)),
+            Destination::Dead(queue) => {
+                (self.topology.to_dead(queue), vec![Unit::Doors, Unit::Dead(queue.clone())])
+            }
+            Destination::Delay { lane, until } => {
+                let mut units = lane_units(lane);
+                match next_hop(until.since(self.clock.now())) {
+                    None => (self.topology.to_lane(lane), units),
+                    Some(bucket) => {
+                        units.push(Unit::Bucket(bucket));
+                        (self.topology.to_bucket(bucket, lane), units)
+                    }
+                }
+            }
+        }
+    }
+
+    fn check_size(&self, wire: &Wire) -> Result<(), PublishError> {
+        let (size, limit) = (wire.body.len(), self.payload_limit);
+        if size > limit {
+            return Err(PublishError::TooLarge { size, limit });
+        }
+        let size = headers_size(&wire.headers);
+        if size > HEADERS_LIMIT {
+            return Err(PublishError::TooLarge { size, limit: HEADERS_LIMIT });
+        }
+        Ok(())
+    }
+
+    /// Publishes once, without looking after what came back.
+    async fn attempt(&self, batch: &[&Publish], until: Instant) -> Vec<Result<(), PublishError>> {
+        let mut declared: HashMap<Unit, Result<(), DeclareError>> = HashMap::new();
+        let mut answers = Vec::with_capacity(batch.len());
+        for publish in batch {
+            answers.push(self.hand_in(publish, until, &mut declared).await);
+        }
+        let mut results = Vec::with_capacity(batch.len());
+        for answer in answers {
+            results.push(match answer {
+                Err(error) => Err(error),
+                Ok(answer) => answer.await.unwrap_or_else(|_| Err(self.unknown())),
+            });
+        }
+        results
+    }
+
+    /// Hands one message to the publisher; the answer comes by `until`.
+    async fn hand_in(
+        &self,
+        publish: &Publish,
+        until: Instant,
+        declared: &mut HashMap<Unit, Result<(), DeclareError>>,
+    ) -> Result<oneshot::Receiver<Result<(), PublishError>>, PublishError> {
+        self.check_size(&publish.wire)?;
+        let (route, units) = self.plan(&publish.to);
+        for unit in units {
+            let known = match declared.get(&unit) {
+                Some(known) => known.clone(),
+                None => {
+                    let fresh = self.declarer.ensure(std::slice::from_ref(&unit), until).await;
+                    declared.insert(unit, fresh.clone());
+                    fresh
+                }
+            };
+            known?;
+        }
+        let message = Outgoing {
+            route,
+            properties: translate::to_properties(&publish.wire),
+            body: publish.wire.body.clone(),
+        };
+        let (reply, answer) = oneshot::channel();
+        match tokio::time::timeout_at(until, self.jobs.send(Job { message, until, reply })).await {
+            Ok(Ok(())) => Ok(answer),
+            Ok(Err(_)) => Err(PublishError::Unavailable("the broker was closed".to_owned())),
+            Err(_) => Err(PublishError::Blocked(format!(
+                "the window stayed full for {:?}",
+                self.deadline
+            ))),
+        }
+    }
+
+    fn unknown(&self) -> PublishError {
+        PublishError::Unknown { within: self.deadline, why: "the publisher ended".to_owned() }
+    }
+}

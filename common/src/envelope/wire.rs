@@ -1,0 +1,190 @@
+//! The neutral form of a message: properties, headers and body as any broker carries them.
+//!
+//! Backends translate between this and their own types and know nothing else of a task. What the
+//! fields mean is decided in [`super::native`]; nothing here is validated.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::header;
+
+/// The headers of a message, sorted by name.
+pub type Headers = BTreeMap<String, HeaderValue>;
+
+/// A header's value: what an AMQP 0-9-1 field table can hold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HeaderValue {
+    /// No value.
+    Null,
+    /// True or false.
+    Bool(bool),
+    /// An integer of any width, read as 64 bits; an unsigned value above `i64::MAX` is kept as
+    /// `Text`.
+    Int(i64),
+    /// A floating-point number.
+    #[serde(with = "float_text")]
+    Float(f64),
+    /// A decimal number: value × 10^-scale.
+    Decimal(u8, u32),
+    /// UTF-8 text.
+    Text(String),
+    /// Bytes that are not UTF-8.
+    Bytes(Vec<u8>),
+    /// Seconds since 1970 UTC, as AMQP has them.
+    Time(u64),
+    /// Several values.
+    List(Vec<HeaderValue>),
+    /// A nested table.
+    Table(Headers),
+}
+
+impl HeaderValue {
+    /// Returns about how many bytes the value takes on the wire.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Null | Self::Bool(_) => 2,
+            Self::Int(_) | Self::Float(_) | Self::Decimal(..) | Self::Time(_) => 9,
+            Self::Text(text) => 5 + text.len(),
+            Self::Bytes(bytes) => 5 + bytes.len(),
+            Self::List(items) => 5 + items.iter().map(Self::size).sum::<usize>(),
+            Self::Table(table) => 5 + headers_size(table),
+        }
+    }
+}
+
+impl From<&str> for HeaderValue {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for HeaderValue {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<u64> for HeaderValue {
+    fn from(number: u64) -> Self {
+        Self::Int(i64::try_from(number).unwrap_or(i64::MAX))
+    }
+}
+
+impl From<u32> for HeaderValue {
+    fn from(number: u32) -> Self {
+        Self::Int(i64::from(number))
+    }
+}
+
+/// Returns about how many bytes `headers` take on the wire.
+#[must_use]
+pub fn headers_size(headers: &Headers) -> usize {
+    headers.iter().map(|(name, value)| 1 + name.len() + value.size()).sum()
+}
+
+/// A message as it travels.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Wire {
+    /// `message_id`: the task's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
+    /// `type`: the task's kind.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// `content_type`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// `content_encoding`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_encoding: Option<String>,
+    /// `correlation_id`: the root id of a workflow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<String>,
+    /// `reply_to`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
+    /// `timestamp`: seconds since 1970 UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<u64>,
+    /// `app_id`: the producer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_id: Option<String>,
+    /// All headers.
+    #[serde(skip_serializing_if = "Headers::is_empty")]
+    pub headers: Headers,
+    /// The body.
+    #[serde(with = "body_text")]
+    pub body: Bytes,
+}
+
+/// Most bytes of headers of a message that cannot be decoded.
+const MAX_KEPT: usize = 32 * 1024;
+
+impl Wire {
+    /// Keeps only headers that may be sent: `lv-*` and trace context, within the limits.
+    ///
+    /// For messages that cannot be decoded; a decoded one is written anew and is clean by itself.
+    pub fn keep_ours(&mut self) {
+        let ours = |name: &str| name.starts_with("lv-") || header::KNOWN.contains(&name);
+        self.headers.retain(|name, value| ours(name) && value.size() <= header::MAX_EXTRA_BYTES);
+        // Together they must fit a frame with room to spare; half of them would mislead.
+        if headers_size(&self.headers) > MAX_KEPT {
+            self.headers.clear();
+        }
+    }
+}
+
+/// Writes a float as text: JSON has no infinity, and its readers may round the last digit.
+mod float_text {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        Number(f64),
+        Text(String),
+    }
+
+    pub(super) fn serialize<S: Serializer>(float: &f64, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(float)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        match Form::deserialize(from)? {
+            Form::Number(float) => Ok(float),
+            Form::Text(text) => text.parse().map_err(D::Error::custom),
+        }
+    }
+}
+
+/// Writes a body as text where it is UTF-8, else as a list of bytes.
+mod body_text {
+    use bytes::Bytes;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Form {
+        Text(String),
+        Raw(Vec<u8>),
+    }
+
+    pub(super) fn serialize<S: Serializer>(body: &Bytes, to: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(body) {
+            Ok(text) => to.serialize_str(text),
+            Err(_) => to.collect_seq(body.iter()),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Bytes, D::Error> {
+        Ok(match Form::deserialize(from)? {
+            Form::Text(text) => Bytes::from(text),
+            Form::Raw(raw) => Bytes::from(raw),
+        })
+    }
+}

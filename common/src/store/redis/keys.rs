@@ -1,0 +1,90 @@
+//! The key space: the one place that knows how our keys are called.
+//!
+//! | key | type | holds | kept for |
+//! | --- | --- | --- | --- |
+//! | `<ns>:t:{<task id>}` | string | the ledger's entry, as `ledger::packed` writes it | the request's `ttl` |
+//! | `<ns>:e:{<task id>}` | string | what was accepted (JSON) | `Retention::record` |
+//! | `<ns>:h:{<task id>}` | list | the attempts (JSON), oldest first, at most `MAX_HISTORY` | `Retention::record` |
+//! | `<ns>:r:{<task id>}` | string | the result (JSON text) | `Retention::result` |
+//! | `<ns>:w:<owner>` | string | a heartbeat (JSON) | its `ttl` |
+//! | `<ns>:workers` | sorted set | owners by the end of their heartbeat in ms; a directory only | the longest heartbeat |
+//! | `<ns>:check` | string | the trace of a readiness check | 1 s |
+//!
+//! The braces are cluster hash tags: the keys of one task share a slot. Every key ends by itself.
+//! No command ever walks the key space.
+
+use std::time::Duration;
+
+use crate::id::{Owner, TaskId};
+use crate::name::Namespace;
+
+/// Longest time to live that is asked for, about 3,000 years: Redis refuses to overflow.
+const MAX_TTL_MS: u64 = 100_000_000_000_000;
+
+/// Names the keys of one namespace.
+#[derive(Debug, Clone)]
+pub(super) struct Keys(Namespace);
+
+impl Keys {
+    pub(super) const fn new(namespace: Namespace) -> Self {
+        Self(namespace)
+    }
+
+    pub(super) fn entry(&self, id: TaskId) -> String {
+        format!("{}:t:{{{id}}}", self.0)
+    }
+
+    pub(super) fn enqueued(&self, id: TaskId) -> String {
+        format!("{}:e:{{{id}}}", self.0)
+    }
+
+    pub(super) fn history(&self, id: TaskId) -> String {
+        format!("{}:h:{{{id}}}", self.0)
+    }
+
+    pub(super) fn result(&self, id: TaskId) -> String {
+        format!("{}:r:{{{id}}}", self.0)
+    }
+
+    pub(super) fn heartbeat(&self, owner: Owner) -> String {
+        format!("{}:w:{owner}", self.0)
+    }
+
+    pub(super) fn workers(&self) -> String {
+        format!("{}:workers", self.0)
+    }
+
+    pub(super) fn check(&self) -> String {
+        format!("{}:check", self.0)
+    }
+}
+
+/// Returns a time to live in ms as Redis takes it: at least 1, rounded up.
+pub(super) fn ttl_ms(ttl: Duration) -> u64 {
+    let up = u64::try_from(ttl.as_nanos().div_ceil(1_000_000)).unwrap_or(MAX_TTL_MS);
+    up.clamp(1, MAX_TTL_MS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_to_live_is_never_what_redis_refuses() {
+        assert_eq!(ttl_ms(Duration::ZERO), 1);
+        assert_eq!(ttl_ms(Duration::from_micros(1_001)), 2);
+        assert_eq!(ttl_ms(Duration::from_secs(15)), 15_000);
+        assert_eq!(ttl_ms(Duration::MAX), MAX_TTL_MS);
+    }
+
+    #[test]
+    fn the_keys_of_one_task_carry_its_hash_tag() {
+        let keys = Keys::new(Namespace::default());
+        let id: TaskId = "0192f0c1-2345-7abc-8def-0123456789ab".parse().unwrap();
+        let tag = "{0192f0c1-2345-7abc-8def-0123456789ab}";
+        assert_eq!(keys.entry(id), format!("leveret:t:{tag}"));
+        for key in [keys.enqueued(id), keys.history(id), keys.result(id)] {
+            assert!(key.ends_with(tag), "{key}");
+        }
+    }
+}

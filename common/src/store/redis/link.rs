@@ -1,0 +1,296 @@
+//! One held connection that mends itself behind its users.
+//!
+//! Responsible for bounding every round trip by the response timeout, for failing at once while
+//! the server is away, and for connecting again in the background. Not for what is sent.
+//!
+//! A connection that broke is replaced. One that merely did not answer in time is asked with a
+//! `PING` first: replacing it at once would let the old connection's late requests overtake newer
+//! ones. The mending task exists only while there is something to mend, so that a drain never
+//! waits for it and a store that comes back during the drain is still used.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use deadpool_redis::redis::aio::MultiplexedConnection;
+use deadpool_redis::redis::{
+    AsyncConnectionConfig, Client, Pipeline, PushInfo, PushKind, RedisError, RedisResult, Value,
+    cmd,
+};
+
+use super::fault::{Endpoint, Fault};
+use crate::spawn::Spawner;
+use crate::store::{StoreError, StoreErrorKind};
+
+/// First wait between two attempts to connect; doubled up to [`LAST_WAIT`], with jitter.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+/// Longest wait between two attempts to connect.
+const LAST_WAIT: Duration = Duration::from_secs(2);
+/// Requests that may wait in the client for their turn to be written.
+const WRITE_QUEUE: usize = 256;
+
+/// How long to wait, at most.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// For the answer to one round trip.
+    pub(super) response: Duration,
+    /// For a connection with its handshake, and for a sign of life of a silent one.
+    pub(super) connect: Duration,
+}
+
+/// A connection to one server.
+#[derive(Debug)]
+pub(super) struct Link {
+    client: Client,
+    endpoint: Endpoint,
+    patience: Patience,
+    spawner: Spawner,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    health: Health,
+    /// Grows with each connection; news of an older one are ignored.
+    generation: u64,
+    /// Whether the mending task exists.
+    mending: bool,
+}
+
+#[derive(Debug)]
+enum Health {
+    Up(MultiplexedConnection),
+    /// An answer is overdue.
+    Silent(MultiplexedConnection),
+    Down(Fault),
+}
+
+impl Link {
+    /// Opens the first connection.
+    pub(super) async fn open(
+        client: Client,
+        endpoint: Endpoint,
+        patience: Patience,
+        spawner: Spawner,
+    ) -> Result<Arc<Self>, Fault> {
+        let down = Fault {
+            kind: StoreErrorKind::Unavailable,
+            why: "it was never connected".to_owned(),
+            source: None,
+        };
+        let state = State { health: Health::Down(down), generation: 0, mending: false };
+        let state = Mutex::new(state);
+        let link = Arc::new(Self { client, endpoint, patience, spawner, state });
+        link.connect().await?;
+        Ok(link)
+    }
+
+    /// Sends the commands in one round trip and returns each one's own answer.
+    pub(super) async fn run(
+        self: &Arc<Self>,
+        operation: &'static str,
+        commands: &Pipeline,
+    ) -> Result<Vec<RedisResult<Value>>, StoreError> {
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (mut connection, generation) = match self.current() {
+            Ok(current) => current,
+            Err(fault) => {
+                self.mend();
+                return Err(self.endpoint.error(operation, fault));
+            }
+        };
+        // Errors of single commands are answers; only a broken round trip is an error here.
+        let answers = connection.send_packed_commands(commands, 0, commands.len()).await;
+        match answers {
+            Ok(answers) => Ok(answers.into_iter().map(Value::extract_error).collect()),
+            Err(error) => {
+                self.notice(generation, &error);
+                Err(self.endpoint.error(operation, Fault::of_trip(error, self.patience.response)))
+            }
+        }
+    }
+
+    pub(super) const fn patience(&self) -> Patience {
+        self.patience
+    }
+
+    fn current(&self) -> Result<(MultiplexedConnection, u64), Fault> {
+        let state = self.state();
+        match &state.health {
+            Health::Up(connection) | Health::Silent(connection) => {
+                Ok((connection.clone(), state.generation))
+            }
+            Health::Down(fault) => Err(fault.clone()),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Draws the conclusion from a failed round trip.
+    fn notice(self: &Arc<Self>, generation: u64, error: &RedisError) {
+        if error.is_timeout() {
+            {
+                let mut state = self.state();
+                if let (Health::Up(connection), true) =
+                    (&state.health, state.generation == generation)
+                {
+                    state.health = Health::Silent(connection.clone());
+                }
+            }
+            self.mend();
+        } else if error.is_io_error() || error.is_unrecoverable_error() {
+            self.lost(generation, Fault::of_trip(error.clone(), self.patience.response));
+        }
+    }
+
+    fn lost(self: &Arc<Self>, generation: u64, fault: Fault) {
+        {
+            let mut state = self.state();
+            if state.generation != generation || matches!(state.health, Health::Down(_)) {
+                return;
+            }
+            tracing::warn!(endpoint = %self.endpoint, why = %fault.why, "store connection lost");
+            state.health = Health::Down(Fault { kind: StoreErrorKind::Unavailable, ..fault });
+        }
+        self.mend();
+    }
+
+    /// Starts the mending task, unless it exists.
+    fn mend(self: &Arc<Self>) {
+        let mut state = self.state();
+        if state.mending || matches!(state.health, Health::Up(_)) {
+            return;
+        }
+        state.mending = true;
+        drop(state);
+        drop(self.spawner.spawn(mend(Arc::downgrade(self))));
+    }
+
+    async fn connect(self: &Arc<Self>) -> Result<(), Fault> {
+        let generation = self.state().generation + 1;
+        let weak = Arc::downgrade(self);
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(self.patience.connect))
+            .set_response_timeout(Some(self.patience.response))
+            .set_pipeline_buffer_size(WRITE_QUEUE)
+            .set_push_sender(move |news: PushInfo| {
+                if news.kind == PushKind::Disconnection
+                    && let Some(link) = weak.upgrade()
+                {
+                    link.lost(generation, closed());
+                }
+                Ok::<(), std::convert::Infallible>(())
+            });
+        let began = Instant::now();
+        let connection = self
+            .client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await
+            .map_err(|error| self.endpoint.unopened(error, began.elapsed()))?;
+        let mut state = self.state();
+        state.generation = generation;
+        state.health = Health::Up(connection);
+        Ok(())
+    }
+
+    /// Asks a silent connection for a sign of life.
+    async fn probe(self: &Arc<Self>, mut connection: MultiplexedConnection, generation: u64) {
+        connection.set_response_timeout(self.patience.connect);
+        let answer = cmd("PING").query_async::<Value>(&mut connection).await;
+        match answer {
+            // Whatever it says, it speaks, and in order.
+            Ok(_) => self.speaks(generation),
+            Err(error) if !error.is_io_error() => self.speaks(generation),
+            Err(error) => {
+                self.lost(generation, Fault::of_trip(error, self.patience.connect));
+            }
+        }
+    }
+
+    fn speaks(&self, generation: u64) {
+        let mut state = self.state();
+        if let (Health::Silent(connection), true) = (&state.health, state.generation == generation)
+        {
+            state.health = Health::Up(connection.clone());
+        }
+    }
+
+    /// Returns what is to be mended; without any, the mending task is over.
+    fn damage(&self) -> Option<Damage> {
+        let mut state = self.state();
+        match &state.health {
+            Health::Silent(connection) => {
+                Some(Damage::Silent(connection.clone(), state.generation))
+            }
+            Health::Down(_) => Some(Damage::Down),
+            Health::Up(_) => {
+                state.mending = false;
+                None
+            }
+        }
+    }
+}
+
+enum Damage {
+    Silent(MultiplexedConnection, u64),
+    Down,
+}
+
+/// Mends until the link is whole or gone. During a shutdown one attempt is all: the next request
+/// asks for the next one.
+async fn mend(link: Weak<Link>) {
+    let mut waits = waits();
+    loop {
+        let Some(link) = link.upgrade() else { return };
+        match link.damage() {
+            None => return,
+            Some(Damage::Silent(connection, generation)) => {
+                link.probe(connection, generation).await;
+                continue;
+            }
+            Some(Damage::Down) => {}
+        }
+        match link.connect().await {
+            Ok(()) => {
+                tracing::info!(endpoint = %link.endpoint, "store connection regained");
+                continue;
+            }
+            Err(fault) => link.state().health = Health::Down(fault),
+        }
+        let shutdown = link.spawner.shutdown_signal();
+        if shutdown.is_cancelled() {
+            link.state().mending = false;
+            return;
+        }
+        // The link may go while this task waits: only the weak reference is kept.
+        drop(link);
+        let wait = waits.next().unwrap_or(LAST_WAIT);
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = shutdown.cancelled() => {}
+        }
+    }
+}
+
+fn waits() -> ExponentialBackoff {
+    ExponentialBuilder::new()
+        .with_min_delay(FIRST_WAIT)
+        .with_max_delay(LAST_WAIT)
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
+
+fn closed() -> Fault {
+    Fault {
+        kind: StoreErrorKind::Unavailable,
+        why: "the server closed the connection; it is opened again by itself. If this lasts, see \
+              whether Redis runs"
+            .to_owned(),
+        source: None,
+    }
+}

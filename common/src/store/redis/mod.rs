@@ -1,0 +1,186 @@
+//! The Redis ledger, records and fleet.
+//!
+//! Redis is coordination, not truth: losing all of its memory repeats work, and loses none. The
+//! key space is in `keys`, the rules of the ledger in `lua/`. Two connections are held: one for
+//! the bulk, one for heartbeats, which must not wait behind it. Every round trip is bounded by
+//! the response timeout; while the server is away requests fail at once.
+//!
+//! Not supported: Sentinel and Cluster. The scripts touch one key each and the keys of a task
+//! share a slot, so that Cluster can follow.
+
+mod fault;
+mod fleet;
+mod keys;
+mod ledger;
+mod link;
+mod records;
+mod requests;
+mod scripts;
+mod start_checks;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_redis::redis::io::tcp::TcpSettings;
+use deadpool_redis::redis::{
+    Client, ConnectionAddr, FromRedisValue, IntoConnectionInfo, ProtocolVersion, RedisResult,
+    Value, from_redis_value,
+};
+
+use self::fault::{Endpoint, Fault};
+use self::keys::Keys;
+use self::link::{Link, Patience};
+use self::scripts::Scripts;
+use super::{Retention, StoreError, StoreErrorKind};
+use crate::name::Namespace;
+use crate::spawn::Spawner;
+
+/// Most commands in one round trip; a longer batch takes several, each bounded by itself.
+const MAX_PIPELINE: usize = 1_000;
+
+/// Where Redis is and how patient we are.
+#[derive(Clone)]
+pub struct Config {
+    /// `redis://[user][:password@]host[:port][/db]`, or `rediss://…` for TLS.
+    pub url: String,
+    /// Whose keys these are.
+    pub namespace: Namespace,
+    /// Longest wait for the answer to one round trip; 500 ms is a good value.
+    pub response_timeout: Duration,
+    /// Longest wait for a connection, its handshake included.
+    pub connect_timeout: Duration,
+    /// How long records are kept.
+    pub retention: Retention,
+}
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The URL may hold a password.
+        f.debug_struct("Config")
+            .field("namespace", &self.namespace)
+            .field("response_timeout", &self.response_timeout)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("retention", &self.retention)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Ledger, records and fleet in one Redis database.
+#[derive(Debug)]
+pub struct Redis {
+    keys: Keys,
+    endpoint: Endpoint,
+    retention: Retention,
+    scripts: Scripts,
+    /// Ledger and records.
+    bulk: Arc<Link>,
+    /// Heartbeats.
+    fleet: Arc<Link>,
+    warnings: Vec<String>,
+}
+
+impl Redis {
+    /// Connects and checks the server.
+    ///
+    /// # Errors
+    /// When the URL is wrong, the server cannot be reached or refuses us, is older than 7.0, or
+    /// would evict what the ledger holds.
+    ///
+    /// # Cancel safety
+    /// Dropped, nothing was written.
+    pub async fn connect(config: Config, spawner: &Spawner) -> Result<Arc<Self>, StoreError> {
+        const OPERATION: &str = "open a connection";
+        let (client, endpoint) = client(&config.url)?;
+        let patience =
+            Patience { response: config.response_timeout, connect: config.connect_timeout };
+        let open = || Link::open(client.clone(), endpoint.clone(), patience, spawner.clone());
+        let bulk = open().await.map_err(|fault| endpoint.error(OPERATION, fault))?;
+        let warnings = start_checks::run(&bulk, &endpoint).await?;
+        let fleet = open().await.map_err(|fault| endpoint.error(OPERATION, fault))?;
+        Ok(Arc::new(Self {
+            keys: Keys::new(config.namespace),
+            endpoint,
+            retention: config.retention,
+            scripts: Scripts::new(),
+            bulk,
+            fleet,
+            warnings,
+        }))
+    }
+
+    /// Returns what the checks at the start found to be risky.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    fn error(&self, operation: &'static str, fault: Fault) -> StoreError {
+        self.endpoint.error(operation, fault)
+    }
+
+    /// Reads the answer to one command on `key`.
+    fn read<T: FromRedisValue>(
+        &self,
+        operation: &'static str,
+        key: &str,
+        reply: RedisResult<Value>,
+    ) -> Result<T, StoreError> {
+        reply
+            .map_err(|error| Fault::on(key, error))
+            .and_then(|value| from_redis_value(value).map_err(|why| Fault::corrupt(key, why)))
+            .map_err(|fault| self.error(operation, fault))
+    }
+}
+
+fn client(url: &str) -> Result<(Client, Endpoint), StoreError> {
+    let unreadable = |error: deadpool_redis::redis::RedisError| StoreError {
+        operation: "open a connection",
+        endpoint: "store.url".to_owned(),
+        kind: StoreErrorKind::Refused,
+        why: format!(
+            "it is not a Redis URL ({error}); write redis://[user][:password@]host:port/db"
+        ),
+        source: None,
+    };
+    let info = url.into_connection_info().map_err(unreadable)?;
+    // RESP3, because only there the client tells at once that the server went away.
+    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+    // No lingering: what a replaced connection had not sent yet must not arrive after its
+    // repetition. Nothing is given up by it, because every request is awaited.
+    let tcp = TcpSettings::default().set_nodelay(true).set_linger_time(Duration::ZERO);
+    let info = info.set_redis_settings(settings).set_tcp_settings(tcp);
+    let endpoint = Endpoint::of(&info);
+    if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
+        // The client takes the process's provider and panics without one. Where one is installed
+        // already, it stays.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    }
+    let client = Client::open(info).map_err(unreadable)?;
+    Ok((client, endpoint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_message_holds_the_password() {
+        let (_, endpoint) = client("redis://lea:s3cret@db.example:7000/2").unwrap();
+        let fault = Fault::corrupt("leveret:t:{x}", "it is odd");
+        let error = endpoint.error("read entries", fault);
+        let text = format!("{error} {error:?} {endpoint:?}");
+        assert!(text.contains("db.example:7000/2"), "{text}");
+        assert!(!text.contains("s3cret"), "{text}");
+        let url = "redis://:s3cret@127.0.0.1:0x/".to_owned();
+        let error = client(&url).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
+        let config = Config {
+            url,
+            namespace: Namespace::default(),
+            response_timeout: Duration::ZERO,
+            connect_timeout: Duration::ZERO,
+            retention: Retention { record: Duration::ZERO, result: Duration::ZERO },
+        };
+        assert!(!format!("{config:?}").contains("s3cret"));
+    }
+}

@@ -1,0 +1,125 @@
+//! What must be true of a server before it may hold the ledger, and what had better be.
+//!
+//! Refused by name: a version older than 7.0, and a memory limit whose policy evicts keys (every
+//! key of ours has a time to live, so the `volatile-*` policies evict them too: a task would run
+//! twice in silence). Warned by name: an evicting policy without a limit, no append-only file.
+
+use std::sync::Arc;
+
+use deadpool_redis::redis::{Pipeline, RedisResult, Value, from_redis_value};
+
+use super::fault::{Endpoint, Fault};
+use super::link::Link;
+use crate::store::{StoreError, StoreErrorKind};
+
+const OPERATION: &str = "check the server";
+/// Oldest version that is tested.
+const OLDEST: (u32, u32) = (7, 0);
+
+/// Asks the server about itself and returns the warnings.
+pub(super) async fn run(link: &Arc<Link>, endpoint: &Endpoint) -> Result<Vec<String>, StoreError> {
+    let mut ask = Pipeline::new();
+    for section in ["server", "memory", "persistence"] {
+        ask.cmd("INFO").arg(section);
+    }
+    let replies = link.run(OPERATION, &ask).await?;
+    let info: RedisResult<Vec<Value>> = replies.into_iter().collect();
+    let warnings = match info {
+        Ok(sections) => {
+            let info: Vec<String> =
+                sections.into_iter().filter_map(|section| from_redis_value(section).ok()).collect();
+            judge(&info.join("\r\n")).map_err(|why| {
+                let fault = Fault { kind: StoreErrorKind::Refused, why, source: None };
+                endpoint.error(OPERATION, fault)
+            })?
+        }
+        Err(error) => vec![format!(
+            "the server's version, eviction policy and persistence are unknown: INFO was answered \
+             with {error}; allow the command to the user of store.url"
+        )],
+    };
+    for warning in &warnings {
+        tracing::warn!(%endpoint, %warning, "store may lose what it remembers");
+    }
+    Ok(warnings)
+}
+
+/// Judges the answer to `INFO`: the error says why the server is refused.
+fn judge(info: &str) -> Result<Vec<String>, String> {
+    let field = |name: &str| {
+        info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+    };
+    let version = field("redis_version").unwrap_or("unknown");
+    let mut parts = version.split('.').map_while(|part| part.parse::<u32>().ok());
+    let parsed = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+    if parsed < OLDEST {
+        return Err(format!(
+            "its version is {version}; Leveret needs Redis {}.{} or newer: upgrade it",
+            OLDEST.0, OLDEST.1
+        ));
+    }
+    let mut warnings = Vec::new();
+    let policy = field("maxmemory_policy").unwrap_or("unknown");
+    if policy != "noeviction" {
+        if field("maxmemory").is_some_and(|limit| limit != "0") {
+            return Err(format!(
+                "maxmemory-policy is {policy}: under pressure it would forget claims, and tasks \
+                 would run twice; CONFIG SET maxmemory-policy noeviction, and write it into \
+                 redis.conf"
+            ));
+        }
+        warnings.push(format!(
+            "maxmemory-policy is {policy}: once maxmemory is set, claims are forgotten under \
+             pressure; set it to noeviction"
+        ));
+    }
+    if field("aof_enabled") == Some("0") {
+        warnings.push(
+            "appendonly is no: a restart of Redis forgets what ran since the last snapshot, and \
+             may repeat work; set appendonly yes"
+                .to_owned(),
+        );
+    }
+    Ok(warnings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(version: &str, maxmemory: &str, policy: &str, aof: &str) -> String {
+        format!(
+            "# Server\r\nredis_version:{version}\r\n# Memory\r\nmaxmemory:{maxmemory}\r\n\
+             maxmemory_human:0B\r\nmaxmemory_policy:{policy}\r\naof_enabled:{aof}\r\n"
+        )
+    }
+
+    #[test]
+    fn a_safe_server_is_accepted_without_a_warning() {
+        for version in ["7.0.0", "7.2.4", "8.0.2", "10.0"] {
+            assert_eq!(judge(&info(version, "104857600", "noeviction", "1")), Ok(Vec::new()));
+        }
+    }
+
+    #[test]
+    fn an_old_server_is_refused_by_version() {
+        for version in ["6.2.14", "5.0", "unknown"] {
+            let why = judge(&info(version, "0", "noeviction", "1")).unwrap_err();
+            assert!(why.contains(version), "{why}");
+        }
+    }
+
+    #[test]
+    fn an_evicting_policy_is_refused_with_a_limit_and_warned_about_without() {
+        let why = judge(&info("7.0.15", "1", "volatile-ttl", "1")).unwrap_err();
+        assert!(why.contains("volatile-ttl") && why.contains("noeviction"), "{why}");
+        let warnings = judge(&info("7.0.15", "0", "allkeys-lru", "1")).unwrap();
+        assert!(warnings.len() == 1 && warnings[0].contains("allkeys-lru"), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_server_without_append_only_file_is_warned_about() {
+        let warnings = judge(&info("7.0.15", "0", "noeviction", "0")).unwrap();
+        assert!(warnings.len() == 1 && warnings[0].contains("appendonly"), "{warnings:?}");
+    }
+}

@@ -1,0 +1,214 @@
+//! The store suite: what every ledger, its records and its fleet promise.
+//!
+//! A backend's test calls [`suite`] with a constructor. The promises are the functions of the
+//! modules below; the rules they name are those of [`crate::ledger::rules`], and
+//! [`by_the_rules`] compares the backend with those functions under random requests.
+
+mod by_the_rules;
+mod claims;
+mod fleet;
+mod outcomes;
+mod records;
+mod takeovers;
+
+use std::any::Any;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::suite::{self, cases};
+use crate::clock::Millis;
+use crate::envelope::{DeadReason, Order};
+use crate::id::{Fence, Owner, TaskId, Token};
+use crate::ledger::{
+    Answer, Claim, Decide, Decision, Entry, Failure, Held, Hold, Mark, Marking, Outcome, Release,
+    Ruling, Takeover, Toll,
+};
+use crate::store::{Fleet, Ledger, Records};
+
+/// Within this, what must happen by itself has happened.
+const SOON: Duration = Duration::from_secs(20);
+/// How long entries are kept, unless a case is about that.
+const LONG: Duration = Duration::from_secs(600);
+/// Crashes that make a dead letter.
+const MAX_CRASHES: u32 = 3;
+
+/// A store with nothing in it.
+pub struct StoreUnderTest {
+    /// Its ledger.
+    pub ledger: Arc<dyn Ledger>,
+    /// Its records, kept for at least a minute.
+    pub records: Arc<dyn Records>,
+    /// Its fleet.
+    pub fleet: Arc<dyn Fleet>,
+    /// Dropped at the end of the case: a folder, for example.
+    pub guard: Box<dyn Any + Send + Sync>,
+}
+
+/// Checks every promise on the backend called `name`; each case gets a store from `make`.
+///
+/// # Panics
+/// When promises are broken; the message lists them all.
+///
+/// # Cancel safety
+/// Dropped, cases may run on.
+pub async fn suite<F, Fut>(name: &str, make: F)
+where
+    F: Fn() -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = StoreUnderTest> + Send + 'static,
+{
+    let cases = cases![
+        claims:
+            the_first_claim_is_granted_and_the_second_is_busy,
+            a_repeated_request_gets_its_claim_again_under_a_new_fence,
+            another_request_of_the_same_owner_is_busy_with_itself,
+            five_hundred_claims_at_once_grant_exactly_one,
+            answers_keep_the_order_of_the_batch,
+            one_id_twice_in_a_batch_is_granted_once,
+            a_message_older_than_the_running_one_is_stale,
+            an_expired_task_is_settled_as_expired,
+            a_task_not_yet_expired_is_granted,
+            a_fence_grows_with_every_claim_even_over_an_absent_entry,
+            an_entry_ends_by_itself_after_its_ttl,
+            ids_share_nothing,
+            an_open_store_says_that_it_serves;
+        takeovers:
+            a_takeover_of_the_expected_holder_charges_a_crash,
+            a_takeover_of_another_holder_changes_nothing,
+            of_two_takeovers_one_wins,
+            a_repeated_takeover_gets_its_claim_again_under_a_new_fence,
+            an_orphaned_claim_charges_no_crash,
+            a_newer_attempt_over_a_dead_holder_charges_no_crash,
+            a_newer_replay_over_a_dead_holder_owes_nothing,
+            crashes_up_to_the_limit_make_a_dead_letter,
+            a_takeover_of_a_decided_task_resumes_it_with_its_own_numbers,
+            a_decided_task_is_resumed_even_when_it_expired,
+            nothing_is_taken_over_where_nobody_holds;
+        outcomes:
+            done_settles_older_and_equal_replays_and_a_greater_one_starts_anew,
+            done_without_a_decision_is_marked_from_running,
+            a_retry_is_marked_only_after_its_decision,
+            a_retried_task_awaits_the_next_attempt_and_older_ones_are_stale,
+            crashes_are_carried_from_attempt_to_attempt,
+            a_dead_letter_is_settled_with_its_reason,
+            a_decision_of_another_holder_is_refused,
+            an_older_fence_of_the_same_owner_is_refused,
+            a_decision_on_an_absent_entry_is_accepted,
+            a_mark_on_an_absent_entry_is_accepted,
+            a_repeated_decision_keeps_the_first,
+            a_repeated_mark_is_refused_and_changes_nothing,
+            a_refused_holder_gets_its_crash_back,
+            a_released_claim_costs_nothing,
+            a_release_by_another_holder_is_refused,
+            a_claim_is_written_again_only_where_nothing_is,
+            a_decision_keeps_its_follow_ups_and_any_text;
+        by_the_rules:
+            random_requests_are_answered_as_the_rules_say;
+        fleet:
+            a_first_heartbeat_finds_none_and_the_next_finds_it,
+            a_heartbeat_ends_by_itself,
+            a_listed_claim_is_alive_however_old,
+            a_young_claim_that_nobody_lists_is_alive,
+            an_old_claim_that_its_living_owner_does_not_list_is_orphaned,
+            a_claim_is_dead_after_its_owner_left,
+            a_reader_without_a_heartbeat_concludes_nothing,
+            workers_are_listed_as_they_describe_themselves_until_they_leave;
+        records:
+            what_was_remembered_is_found,
+            the_first_record_of_a_task_stays,
+            a_result_ends_when_its_task_says_so,
+            history_is_capped_and_the_oldest_go_first,
+            an_unknown_task_has_an_empty_record,
+            records_are_found_in_the_order_asked;
+    ];
+    suite::run("store", name, cases, make).await;
+}
+
+impl StoreUnderTest {
+    async fn claim(&self, ask: &Claim) -> Answer {
+        self.ledger.claim(std::slice::from_ref(ask)).await.expect("the store answers").remove(0)
+    }
+
+    /// Claims and insists that it is granted.
+    async fn granted(&self, ask: &Claim) -> (Hold, Toll) {
+        match self.claim(ask).await {
+            Answer::Claimed { fence, toll } => (Hold { owner: ask.owner, fence }, toll),
+            other => panic!("the claim was not granted: {other:?}"),
+        }
+    }
+
+    async fn take_over(&self, claim: &Claim, expected: Hold, orphan: bool) -> Answer {
+        let ask = Takeover { claim: claim.clone(), expected, orphan };
+        self.ledger.take_over(&[ask]).await.expect("the store answers").remove(0)
+    }
+
+    /// Takes over from a dead holder and insists that it is granted.
+    async fn taken(&self, claim: &Claim, expected: Hold) -> (Hold, Toll) {
+        match self.take_over(claim, expected, false).await {
+            Answer::Claimed { fence, toll } => (Hold { owner: claim.owner, fence }, toll),
+            other => panic!("the takeover was not granted: {other:?}"),
+        }
+    }
+
+    async fn decide(&self, id: TaskId, hold: Hold, order: Order, outcome: Outcome) -> Ruling {
+        let decision = Decision { outcome, follow_ups: Vec::new() };
+        let ask = Decide { id, hold, order, decision, ttl: LONG };
+        self.ledger.decide(&[ask]).await.expect("the store answers")[0]
+    }
+
+    async fn mark(&self, id: TaskId, hold: Hold, order: Order, marking: Marking) -> Ruling {
+        let ask = Mark { id, hold, order, marking, ttl: LONG };
+        self.ledger.mark(&[ask]).await.expect("the store answers")[0]
+    }
+
+    async fn release(&self, id: TaskId, hold: Hold) -> Ruling {
+        let ask = Release { id, hold, ttl: LONG };
+        self.ledger.release(&[ask]).await.expect("the store answers")[0]
+    }
+
+    async fn reassert(&self, ask: Held) {
+        self.ledger.reassert(&[ask]).await.expect("the store answers");
+    }
+
+    async fn entry(&self, id: TaskId) -> Option<Entry> {
+        self.ledger.entries(&[id]).await.expect("the store answers").remove(0)
+    }
+}
+
+/// A claim of a new owner for the first message of `id`.
+fn ask(id: TaskId) -> Claim {
+    Claim {
+        id,
+        order: Order::FIRST,
+        owner: Owner::mint(),
+        token: Token::draw(),
+        expires_at: None,
+        max_crashes: MAX_CRASHES,
+        ttl: LONG,
+    }
+}
+
+fn ask_at(id: TaskId, replay: u32, attempt: u32) -> Claim {
+    Claim { order: Order { replay, attempt }, ..ask(id) }
+}
+
+fn failure(message: &str) -> Failure {
+    Failure { class: "exit".to_owned(), message: message.to_owned(), at: Millis(1_790_000_000_000) }
+}
+
+fn retry(message: &str) -> Outcome {
+    Outcome::Retry { not_before: Millis(1_790_000_060_000), failure: failure(message) }
+}
+
+fn dead(reason: DeadReason) -> Outcome {
+    Outcome::Dead { reason, failure: failure("no such file") }
+}
+
+fn done() -> Outcome {
+    Outcome::Done { result: None }
+}
+
+/// A holder that never was.
+fn nobody() -> Hold {
+    Hold { owner: Owner::mint(), fence: Fence(7) }
+}

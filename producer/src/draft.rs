@@ -1,0 +1,344 @@
+//! The draft: a request that has passed every rule and has its id, ready to be published.
+//!
+//! Responsible for all checks that need no server, made together. An id is settled here, before
+//! anything is sent, so that a publish of unknown fate can be repeated under it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use leveret_common::broker::{Destination, Publish};
+use leveret_common::clock::Millis;
+use leveret_common::duration;
+use leveret_common::envelope::Envelope;
+use leveret_common::envelope::header::{MAX_MAX_ATTEMPTS, MAX_TAG, MAX_TAGS};
+use leveret_common::id::TaskId;
+use leveret_common::name::{KindName, Lane, Namespace, QueueName};
+use leveret_common::store::{Enqueued, TaskState};
+use serde::de::IgnoredAny;
+use uuid::Uuid;
+
+use crate::error::{EnqueueError, Problem, Problems};
+use crate::request::{Args, Request};
+
+const DAY: Duration = Duration::from_secs(86_400);
+/// The longest time limit of one attempt, as for `worker.timeout`.
+const MAX_TIMEOUT: Duration = DAY.saturating_mul(30);
+/// The longest that a result is kept, as for `retention.result`.
+const MAX_RESULT_TTL: Duration = DAY.saturating_mul(365);
+
+/// What a check needs to know.
+pub(crate) struct Rules<'a> {
+    pub(crate) namespace: &'a Namespace,
+    pub(crate) now: Millis,
+    pub(crate) payload_limit: usize,
+    pub(crate) producer: &'a str,
+}
+
+/// A task ready to be published.
+pub(crate) struct Draft {
+    pub(crate) envelope: Envelope,
+    pub(crate) lane: Lane,
+    /// `key` or `id` where the sender named the task, so that it may be a repetition.
+    pub(crate) named_by: Option<&'static str>,
+    pub(crate) fingerprint: Uuid,
+    now: Millis,
+}
+
+impl Draft {
+    /// Checks `request` and settles its id.
+    pub(crate) fn new(request: Request, rules: &Rules<'_>) -> Result<Self, EnqueueError> {
+        let mut problems = Vec::new();
+        let due = due(&request, rules.now, &mut problems);
+        let expires_at = expiry(&request, rules.now, due, &mut problems);
+        check_limits(&request, &mut problems);
+        let named = names(&request, rules.namespace, &mut problems);
+        let args = args(request.args, &mut problems);
+        let (Some(named), Some(args), true) = (named, args, problems.is_empty()) else {
+            return Err(EnqueueError::Invalid(Problems(problems)));
+        };
+        if args.len() > rules.payload_limit {
+            let limit = rules.payload_limit;
+            return Err(EnqueueError::TooLarge { size: args.len(), limit });
+        }
+        let fingerprint = Uuid::new_v5(&Uuid::NAMESPACE_OID, &args);
+        let mut envelope = Envelope::new(named.id, named.kind, args);
+        envelope.fixed.key = request.key;
+        envelope.fixed.origin_id = named.origin_id;
+        envelope.fixed.max_attempts = request.max_attempts;
+        envelope.fixed.expires_at = expires_at;
+        envelope.fixed.timeout = request.timeout;
+        envelope.fixed.tags = request.tags;
+        envelope.fixed.result_ttl = request.result_ttl;
+        envelope.fixed.enqueued_at = Some(rules.now);
+        envelope.fixed.producer = Some(rules.producer.to_owned());
+        envelope.moving.not_before = due;
+        let lane = Lane::new(named.queue, request.class.unwrap_or_default());
+        Ok(Self { envelope, lane, named_by: named.by, fingerprint, now: rules.now })
+    }
+
+    pub(crate) const fn id(&self) -> TaskId {
+        self.envelope.id
+    }
+
+    pub(crate) const fn state(&self) -> TaskState {
+        match self.envelope.moving.not_before {
+            Some(_) => TaskState::Delayed,
+            None => TaskState::Queued,
+        }
+    }
+
+    pub(crate) fn to_publish(&self) -> Publish {
+        let lane = self.lane.clone();
+        let to = match self.envelope.moving.not_before {
+            Some(until) => Destination::Delay { lane, until },
+            None => Destination::Lane(lane),
+        };
+        Publish { to, wire: self.envelope.to_wire() }
+    }
+
+    pub(crate) fn to_record(&self) -> Enqueued {
+        let fixed = &self.envelope.fixed;
+        Enqueued {
+            id: self.envelope.id,
+            kind: self.envelope.kind.clone(),
+            lane: self.lane.clone(),
+            at: self.now,
+            not_before: self.envelope.moving.not_before,
+            key: fixed.key.clone(),
+            origin_id: fixed.origin_id.clone(),
+            tags: fixed.tags.clone(),
+            args_fingerprint: self.fingerprint,
+        }
+    }
+}
+
+struct Named {
+    kind: KindName,
+    queue: QueueName,
+    id: TaskId,
+    origin_id: Option<String>,
+    by: Option<&'static str>,
+}
+
+/// Reads kind, queue and id; nothing where one of them is wrong.
+fn names(request: &Request, namespace: &Namespace, problems: &mut Vec<Problem>) -> Option<Named> {
+    let kind = note("kind", request.kind.parse::<KindName>(), problems);
+    let queue = match &request.queue {
+        Some(text) => note("queue", text.parse::<QueueName>(), problems),
+        None => Some(QueueName::default()),
+    };
+    if request.id.is_some() && request.key.is_some() {
+        let why = "it cannot stand beside id; give one of them (a key names the task by its kind \
+                   and your text, an id names it alone)";
+        problems.push(Problem::new("key", why));
+        return None;
+    }
+    if let Some(text) = &request.id {
+        let (id, origin_id) = note("id", TaskId::foreign(namespace, text), problems)?;
+        return Some(Named { kind: kind?, queue: queue?, id, origin_id, by: Some("id") });
+    }
+    let (id, by) = match (&request.key, &kind) {
+        (Some(key), Some(kind)) => {
+            (note("key", TaskId::from_key(namespace, kind, key), problems)?, Some("key"))
+        }
+        (Some(_), None) => return None,
+        (None, _) => (TaskId::mint(), None),
+    };
+    Some(Named { kind: kind?, queue: queue?, id, origin_id: None, by })
+}
+
+/// Reads the instant before which the task does not start; nothing where it may start at once.
+fn due(request: &Request, now: Millis, problems: &mut Vec<Problem>) -> Option<Millis> {
+    if request.delay.is_some() && request.at.is_some() {
+        problems.push(Problem::new("at", "it cannot stand beside delay; give one of them"));
+    }
+    if request.delay.is_some_and(|delay| delay > duration::LONGEST) {
+        problems.push(too_long("delay", duration::LONGEST));
+    }
+    let due = request.at.or_else(|| request.delay.map(|delay| now.after(delay)))?;
+    (due > now).then_some(due)
+}
+
+fn expiry(
+    request: &Request,
+    now: Millis,
+    due: Option<Millis>,
+    problems: &mut Vec<Problem>,
+) -> Option<Millis> {
+    let expires = request.expires?;
+    if expires > duration::LONGEST {
+        problems.push(too_long("expires", duration::LONGEST));
+    }
+    let expires_at = now.after(expires);
+    if expires_at <= due.unwrap_or(now) {
+        let why = "the task would expire before it is due; make it longer than the delay, or leave \
+                   it out";
+        problems.push(Problem::new("expires", why));
+    }
+    Some(expires_at)
+}
+
+fn check_limits(request: &Request, problems: &mut Vec<Problem>) {
+    if let Some(timeout) = request.timeout {
+        if timeout < Duration::from_millis(1) {
+            problems.push(Problem::new("timeout", "it is below 1ms, the shortest time limit"));
+        } else if timeout > MAX_TIMEOUT {
+            problems.push(too_long("timeout", MAX_TIMEOUT));
+        }
+    }
+    if request.result_ttl.is_some_and(|ttl| ttl > MAX_RESULT_TTL) {
+        problems.push(too_long("result_ttl", MAX_RESULT_TTL));
+    }
+    if let Some(attempts) = request.max_attempts
+        && !(1..=MAX_MAX_ATTEMPTS).contains(&attempts)
+    {
+        let why = format!("it is {attempts}; it must be within 1 and {MAX_MAX_ATTEMPTS}");
+        problems.push(Problem::new("max_attempts", why));
+    }
+    if request.tags.len() > MAX_TAGS {
+        let why = format!("there are {}; at most {MAX_TAGS} are allowed", request.tags.len());
+        problems.push(Problem::new("tags", why));
+    }
+    let wrong = |(name, value): &(&String, &String)| {
+        name.is_empty() || name.len() > MAX_TAG || value.len() > MAX_TAG
+    };
+    if let Some((name, _)) = request.tags.iter().find(wrong) {
+        let name: String = name.chars().take(40).collect();
+        let why = format!(
+            "tag {name:?} is not allowed; a name has 1 to {MAX_TAG} bytes, a value at most {MAX_TAG}"
+        );
+        problems.push(Problem::new("tags", why));
+    }
+}
+
+fn args(args: Args, problems: &mut Vec<Problem>) -> Option<Bytes> {
+    let why = match args {
+        Args::Written(json) => return Some(json),
+        Args::Given(json) => match serde_json::from_slice::<IgnoredAny>(&json) {
+            Ok(_) => return Some(json),
+            Err(error) => format!("they are not JSON: {error}"),
+        },
+        Args::Failed(why) => format!("they cannot be written as JSON: {why}"),
+    };
+    problems.push(Problem::new("args", why));
+    None
+}
+
+fn note<T, E: std::fmt::Display>(
+    field: &str,
+    read: Result<T, E>,
+    problems: &mut Vec<Problem>,
+) -> Option<T> {
+    read.map_err(|error| problems.push(Problem::new(field, error))).ok()
+}
+
+fn too_long(field: &str, most: Duration) -> Problem {
+    Problem::new(
+        field,
+        format!("it is longer than {}, the longest allowed", duration::format(most)),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn draft(request: Request) -> Result<Draft, EnqueueError> {
+        let namespace = Namespace::default();
+        let now = Millis(1_000_000);
+        Draft::new(
+            request,
+            &Rules { namespace: &namespace, now, payload_limit: 100, producer: "t" },
+        )
+    }
+
+    fn problems(request: Request) -> Vec<(String, String)> {
+        match draft(request) {
+            Err(EnqueueError::Invalid(Problems(all))) => {
+                all.into_iter().map(|problem| (problem.field, problem.why)).collect()
+            }
+            other => panic!("{:?}", other.map(|draft| draft.envelope)),
+        }
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once() {
+        let request = Request::from_json("a b", "{")
+            .queue("Mail")
+            .id("")
+            .delay(Duration::from_secs(9))
+            .at(Millis(5))
+            .timeout(Duration::ZERO)
+            .max_attempts(0)
+            .tag("", "x");
+        let found = problems(request);
+        let mut fields: Vec<_> = found.iter().map(|(field, _)| field.as_str()).collect();
+        fields.sort_unstable();
+        let all = ["args", "at", "id", "kind", "max_attempts", "queue", "tags", "timeout"];
+        assert_eq!(fields, all, "{found:?}");
+    }
+
+    #[test]
+    fn a_key_and_an_id_cannot_both_name_a_task() {
+        let found = problems(Request::new("a", &1).id("x").key("y"));
+        assert!(found[0].1.contains("give one of them"), "{found:?}");
+    }
+
+    #[test]
+    fn a_task_cannot_expire_before_it_is_due() {
+        let hour = Duration::from_secs(3_600);
+        assert_eq!(problems(Request::new("a", &1).delay(hour).expires(hour))[0].0, "expires");
+        assert_eq!(problems(Request::new("a", &1).expires(Duration::ZERO))[0].0, "expires");
+        let draft = draft(Request::new("a", &1).delay(hour).expires(hour * 2)).unwrap();
+        assert_eq!(draft.envelope.fixed.expires_at, Some(Millis(8_200_000)));
+        assert_eq!(draft.envelope.moving.not_before, Some(Millis(4_600_000)));
+    }
+
+    #[test]
+    fn a_past_instant_means_now() {
+        let past = draft(Request::new("a", &1).at(Millis(5))).unwrap();
+        assert_eq!(past.state(), TaskState::Queued);
+        assert!(matches!(past.to_publish().to, Destination::Lane(_)));
+        let later = draft(Request::new("a", &1).at(Millis(1_000_001))).unwrap();
+        assert_eq!(later.state(), TaskState::Delayed);
+        assert!(matches!(later.to_publish().to, Destination::Delay { .. }));
+    }
+
+    #[test]
+    fn args_over_the_limit_are_refused_with_both_numbers() {
+        let fits = format!("\"{}\"", "x".repeat(98));
+        assert!(draft(Request::from_json("a", fits.clone())).is_ok());
+        let error = draft(Request::from_json("a", format!("{fits} "))).err().unwrap();
+        assert!(matches!(error, EnqueueError::TooLarge { size: 101, limit: 100 }), "{error}");
+    }
+
+    #[test]
+    fn args_that_json_cannot_hold_are_refused() {
+        let map = std::collections::BTreeMap::from([((1, 2), 3)]);
+        assert_eq!(problems(Request::new("a", &map))[0].0, "args");
+    }
+
+    #[test]
+    fn what_was_asked_for_is_in_the_envelope() {
+        let request = Request::new("order.paid", &[1, 2])
+            .queue("mail")
+            .id("order-7")
+            .timeout(Duration::from_secs(3))
+            .max_attempts(4)
+            .tag("tenant", "42")
+            .result_ttl(Duration::from_secs(60));
+        let draft = draft(request).unwrap();
+        let wire = draft.to_publish().wire;
+        let namespace = Namespace::default();
+        let decoded = leveret_common::envelope::decode(&namespace, &wire).unwrap();
+        let leveret_common::envelope::Decoded::Task(read) = decoded else { panic!("{decoded:?}") };
+        // The wire has whole seconds.
+        assert_eq!(read.fixed.enqueued_at, Some(Millis(1_000_000)));
+        assert_eq!(*read, draft.envelope);
+        assert_eq!(read.fixed.origin_id.as_deref(), Some("order-7"));
+        assert_eq!(
+            (draft.named_by, draft.lane.to_string()),
+            (Some("id"), "mail.normal".to_owned())
+        );
+    }
+}

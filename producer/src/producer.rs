@@ -1,0 +1,162 @@
+//! The producer client: checks, publishes, and answers once the broker has the task safe.
+//!
+//! One task here, many in [`super::bulk`], questions in [`super::find`]. Nothing is repeated by
+//! itself: whoever called decides, with the id that the error carries.
+
+use std::collections::BTreeMap;
+use std::future::IntoFuture;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use leveret_common::backend::Backend;
+use leveret_common::clock::Millis;
+use leveret_common::id::{InvalidId, TaskId};
+use leveret_common::name::{KindName, Lane};
+use leveret_common::store::TaskState;
+use serde::Serialize;
+
+use crate::draft::{Draft, Rules};
+use crate::error::EnqueueError;
+use crate::request::Request;
+
+/// What a producer is told once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Most bytes of a task's args (`limits.payload`); 1 MiB.
+    pub payload_limit: usize,
+    /// Whether each accepted task is recorded, so that it can be asked for before a worker has
+    /// it and a repetition is recognised (`records.enqueue`); true.
+    pub record: bool,
+    /// Where tasks of a kind go that name no queue or no class (`kinds.*.queue`, `kinds.*.class`);
+    /// a kind that is not listed goes to `default.normal`.
+    pub lanes: BTreeMap<KindName, Lane>,
+    /// Who enqueues, as tasks carry it in `app_id`; `producer`.
+    pub name: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            payload_limit: 1 << 20,
+            record: true,
+            lanes: BTreeMap::new(),
+            name: "producer".to_owned(),
+        }
+    }
+}
+
+/// A task that the broker has safe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its id.
+    pub id: TaskId,
+    /// Where it was put.
+    pub lane: Lane,
+    /// `queued` or `delayed`; where the request was a repetition, what the first one is now.
+    pub state: TaskState,
+    /// Whether the task had been accepted before, and nothing was published now.
+    pub repeated: bool,
+    /// When it is due, if later.
+    pub not_before: Option<Millis>,
+}
+
+/// Puts tasks in. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Producer {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    backend: Backend,
+    options: Options,
+}
+
+impl Producer {
+    /// Creates a producer.
+    #[must_use]
+    pub fn new(backend: Backend, options: Options) -> Self {
+        Self { shared: Arc::new(Shared { backend, options }) }
+    }
+
+    /// Begins to enqueue a task of `kind`; awaiting it sends it.
+    pub fn task(&self, kind: impl Into<String>, args: &(impl Serialize + ?Sized)) -> Enqueue<'_> {
+        self.enqueue(Request::new(kind, args))
+    }
+
+    /// Begins to enqueue what `request` asks for; awaiting it sends it.
+    pub const fn enqueue(&self, request: Request) -> Enqueue<'_> {
+        Enqueue { producer: self, request }
+    }
+
+    /// Checks `request` without sending anything.
+    ///
+    /// # Errors
+    /// [`EnqueueError::Invalid`] with all problems, or [`EnqueueError::TooLarge`].
+    pub fn check(&self, request: Request) -> Result<(), EnqueueError> {
+        self.draft(request).map(drop)
+    }
+
+    /// Returns the id of the task that its sender calls `text`: a UUID, or the sender's own text.
+    ///
+    /// # Errors
+    /// When the text is empty, longer than 128 bytes, or holds control characters.
+    pub fn id_of(&self, text: &str) -> Result<TaskId, InvalidId> {
+        TaskId::foreign(&self.backend().namespace, text).map(|(id, _)| id)
+    }
+
+    /// Returns what the producer works on.
+    #[must_use]
+    pub fn backend(&self) -> &Backend {
+        &self.shared.backend
+    }
+
+    /// Returns what the producer was told.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.shared.options
+    }
+
+    pub(crate) fn draft(&self, mut request: Request) -> Result<Draft, EnqueueError> {
+        let (backend, options) = (self.backend(), self.options());
+        // A kind that is no name is refused with all else that is wrong.
+        if let Some(lane) =
+            request.kind.parse().ok().and_then(|kind: KindName| options.lanes.get(&kind))
+        {
+            request.queue.get_or_insert_with(|| lane.queue.to_string());
+            request.class.get_or_insert(lane.class);
+        }
+        let rules = Rules {
+            namespace: &backend.namespace,
+            now: backend.clock.now(),
+            payload_limit: options.payload_limit,
+            producer: &options.name,
+        };
+        Draft::new(request, &rules)
+    }
+}
+
+/// An enqueue that begins when it is awaited.
+///
+/// # Errors
+/// Awaited, it answers [`EnqueueError`].
+///
+/// # Cancel safety
+/// Dropped while it is awaited, the task may or may not have been accepted: repeat it with the
+/// same key or id. One that has neither may then be doubled.
+#[must_use = "nothing is enqueued until this is awaited"]
+pub struct Enqueue<'a> {
+    producer: &'a Producer,
+    pub(crate) request: Request,
+}
+
+impl<'a> IntoFuture for Enqueue<'a> {
+    type Output = Result<Accepted, EnqueueError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let draft = self.producer.draft(self.request)?;
+            self.producer.send_one(draft).await
+        })
+    }
+}

@@ -1,0 +1,132 @@
+//! The request: what a sender wants, in the sender's own words.
+//!
+//! Nothing here is checked; [`super::draft`] does that for all fields at once, so that a sender
+//! learns every mistake in one answer.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use leveret_common::clock::Millis;
+use leveret_common::name::Class;
+use serde::Serialize;
+
+use crate::producer::Enqueue;
+
+/// A task to enqueue.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub(crate) kind: String,
+    pub(crate) args: Args,
+    pub(crate) queue: Option<String>,
+    pub(crate) class: Option<Class>,
+    pub(crate) delay: Option<Duration>,
+    pub(crate) at: Option<Millis>,
+    pub(crate) key: Option<String>,
+    pub(crate) id: Option<String>,
+    pub(crate) expires: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) max_attempts: Option<u32>,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) result_ttl: Option<Duration>,
+}
+
+/// The args document, and what is known about it.
+#[derive(Debug, Clone)]
+pub(crate) enum Args {
+    /// JSON for sure: we wrote it.
+    Written(Bytes),
+    /// What a sender calls JSON.
+    Given(Bytes),
+    /// They could not be written as JSON.
+    Failed(String),
+}
+
+impl Request {
+    /// Creates a request with `args` written as JSON.
+    #[must_use]
+    pub fn new(kind: impl Into<String>, args: &(impl Serialize + ?Sized)) -> Self {
+        let args = match serde_json::to_vec(args) {
+            Ok(json) => Args::Written(json.into()),
+            Err(error) => Args::Failed(error.to_string()),
+        };
+        Self::with(kind.into(), args)
+    }
+
+    /// Creates a request whose args are `json`, kept byte for byte.
+    #[must_use]
+    pub fn from_json(kind: impl Into<String>, json: impl Into<Bytes>) -> Self {
+        Self::with(kind.into(), Args::Given(json.into()))
+    }
+
+    fn with(kind: String, args: Args) -> Self {
+        Self {
+            kind,
+            args,
+            queue: None,
+            class: None,
+            delay: None,
+            at: None,
+            key: None,
+            id: None,
+            expires: None,
+            timeout: None,
+            max_attempts: None,
+            tags: BTreeMap::new(),
+            result_ttl: None,
+        }
+    }
+}
+
+/// Writes each setter once for [`Request`] and once for [`Enqueue`], which wraps one.
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident($($arg:ident: $of:ty),*) |$request:ident| $set:expr;)*) => {
+        impl Request {
+            $($(#[$doc])*
+            #[must_use]
+            pub fn $name(mut self, $($arg: $of),*) -> Self {
+                let $request = &mut self;
+                $set;
+                self
+            })*
+        }
+
+        impl Enqueue<'_> {
+            $($(#[$doc])*
+            pub fn $name(mut self, $($arg: $of),*) -> Self {
+                let $request = &mut self.request;
+                $set;
+                self
+            })*
+        }
+    };
+}
+
+setters! {
+    /// Names the queue; the kind's own, else `default`, where it is not called.
+    queue(queue: impl Into<String>) |request| request.queue = Some(queue.into());
+    /// Sets how urgent the task is; as is usual for the kind, else normal, where it is not called.
+    class(class: Class) |request| request.class = Some(class);
+    /// Has the task start no earlier than after this wait. Not together with `at`.
+    delay(delay: Duration) |request| request.delay = Some(delay);
+    /// Has the task start no earlier than at this instant; a past one means now. Not together
+    /// with `delay`.
+    at(at: Millis) |request| request.at = Some(at);
+    /// Makes the request repeatable: the same kind, key and args are one task. At most 128 bytes.
+    /// Not together with `id`.
+    key(key: impl Into<String>) |request| request.key = Some(key.into());
+    /// Names the task: a UUID, or the sender's own text of at most 128 bytes.
+    id(id: impl Into<String>) |request| request.id = Some(id.into());
+    /// Has the task not started later than this after the enqueue: it ends as *expired* instead.
+    expires(expires: Duration) |request| request.expires = Some(expires);
+    /// Limits one attempt; the kind's limit where it is not called. 1 ms to 30 days.
+    timeout(timeout: Duration) |request| request.timeout = Some(timeout);
+    /// Limits the number of attempts, the first included: 1 to 1,000.
+    max_attempts(attempts: u32) |request| request.max_attempts = Some(attempts);
+    /// Adds a tag to find the task by; at most 32 tags of 256 bytes each.
+    tag(name: impl Into<String>, value: impl Into<String>) |request| {
+        request.tags.insert(name.into(), value.into())
+    };
+    /// Sets how long the result is kept; zero keeps none, and at most 365 days are kept.
+    result_ttl(ttl: Duration) |request| request.result_ttl = Some(ttl);
+}

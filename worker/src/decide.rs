@@ -1,0 +1,62 @@
+//! From how an attempt ended to what becomes of the task: pure.
+//!
+//! The kind's policy decides on failures; what a handler asked for explicitly wins.
+
+use std::time::Duration;
+
+use leveret_common::clock::Millis;
+use leveret_common::envelope::{DeadReason, Envelope};
+use leveret_common::ledger::{Decision, Failure, Outcome};
+use leveret_common::retry::{self, RetryPolicy, Verdict};
+
+use crate::handler::{Reply, TaskError};
+
+/// Decides what becomes of a task after an attempt; `draw` (0 ≤ draw < 1) is the jitter's luck.
+#[must_use]
+pub fn decide(
+    answer: Result<Reply, TaskError>,
+    envelope: &Envelope,
+    policy: &RetryPolicy,
+    now: Millis,
+    draw: f64,
+) -> Decision {
+    let failed = |class: String, message: String, asked: Option<Duration>| {
+        let failure = Failure { class, message, at: now };
+        after_failure(failure, asked, envelope, policy, draw)
+    };
+    let outcome = match answer {
+        Ok(reply) => {
+            let outcome = Outcome::Done { result: reply.result };
+            return Decision { outcome, follow_ups: reply.follow_ups };
+        }
+        Err(TaskError::Failed { class, message }) => failed(class, message, None),
+        Err(TaskError::RetryIn { after, class, message }) => failed(class, message, Some(after)),
+        Err(TaskError::Dead { class, message }) => Outcome::Dead {
+            reason: DeadReason::Handler,
+            failure: Failure { class, message, at: now },
+        },
+        Err(TaskError::Snooze { after }) => Outcome::Snooze { not_before: now.after(after) },
+    };
+    Decision { outcome, follow_ups: Vec::new() }
+}
+
+fn after_failure(
+    failure: Failure,
+    asked: Option<Duration>,
+    envelope: &Envelope,
+    policy: &RetryPolicy,
+    draw: f64,
+) -> Outcome {
+    let first = envelope.moving.first_failed_at.unwrap_or(failure.at);
+    let question = retry::Failure {
+        class: &failure.class,
+        attempt: envelope.order.attempt,
+        age: failure.at.since(first),
+        asked,
+        max_attempts: envelope.fixed.max_attempts,
+    };
+    match policy.after_failure(&question, draw) {
+        Verdict::Retry { delay } => Outcome::Retry { not_before: failure.at.after(delay), failure },
+        Verdict::Dead { reason } => Outcome::Dead { reason, failure },
+    }
+}

@@ -1,0 +1,196 @@
+//! What the parts of one worker share, and how each of them insists on an answer.
+//!
+//! Store and broker may be away for a while. [`Shared::ask`] and [`Shared::publish`] repeat, with
+//! growing pauses, until they have an answer or waiting makes no sense any more; so no step of a
+//! journey has a retry loop of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use leveret_common::backend::Backend;
+use leveret_common::broker::{Consumer, Publish, Receipt, Settle};
+use leveret_common::id::Owner;
+use leveret_common::spawn::Spawner;
+use leveret_common::store::StoreError;
+use leveret_common::telemetry::names::field;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use crate::config::Config;
+use crate::contact::Contact;
+use crate::fetch::Arrived;
+use crate::fetch::buffer::Buffer;
+use crate::handler::Registry;
+use crate::settle::holdings::Holdings;
+use crate::slot::Slots;
+use crate::status::Status;
+
+/// What the parts of one worker share.
+pub struct Shared {
+    /// The seams.
+    pub backend: Backend,
+    /// The settings.
+    pub config: Config,
+    /// The kinds.
+    pub registry: Registry,
+    /// This incarnation.
+    pub owner: Owner,
+    /// The claims held.
+    pub holdings: Holdings,
+    /// The contact with the store.
+    pub contact: Contact,
+    /// What waits for a slot.
+    pub buffer: Buffer,
+    /// What the probe says.
+    pub status: Arc<Status>,
+    /// The slots.
+    pub slots: Slots,
+    /// Where handlers run: a runtime of their own, so that one that blocks stops no heartbeat.
+    pub handlers: Spawner,
+    /// Cancelled when a drain begins: take nothing new.
+    pub stop: CancellationToken,
+    /// Cancelled when the drain's grace is over: let go of everything.
+    pub over: CancellationToken,
+}
+
+/// What came of asking the store.
+#[derive(Debug)]
+pub enum Asked<T> {
+    /// It answered.
+    Answered(T),
+    /// What it holds cannot be read, and will not be by itself.
+    Unreadable,
+    /// The worker stops first.
+    Over,
+}
+
+/// How long to wait before an entry that could not be read is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// The pauses between tries: 100 ms doubling to 2 s, with jitter, for ever.
+fn pauses() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(100))
+        .with_max_delay(Duration::from_secs(2))
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
+
+impl Shared {
+    /// Repeats a request to the store until it is answered, or `until` is cancelled.
+    ///
+    /// # Cancel safety
+    /// As the request's.
+    pub async fn ask<T, F>(&self, until: &CancellationToken, request: impl Fn() -> F) -> Asked<T>
+    where
+        F: Future<Output = Result<Vec<T>, StoreError>>,
+    {
+        for pause in pauses() {
+            match request().await.map(|mut answers| answers.pop()) {
+                Ok(Some(answer)) => return Asked::Answered(answer),
+                Ok(None) => return Asked::Unreadable,
+                Err(error) if !error.retryable() => {
+                    error!({ field::ERROR } = %error, "store holds what cannot be read");
+                    return Asked::Unreadable;
+                }
+                Err(error) => warn!({ field::ERROR } = %error, "store does not answer, repeating"),
+            }
+            tokio::select! {
+                () = until.cancelled() => return Asked::Over,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        Asked::Over
+    }
+
+    /// Repeats a request that records an outcome until it is answered; nothing when the drain's
+    /// grace is over first. What cannot be read is asked for again too: the outcome is kept until
+    /// somebody has mended the store.
+    ///
+    /// # Cancel safety
+    /// As the request's.
+    pub async fn insist<T, F>(&self, request: impl Fn() -> F) -> Option<T>
+    where
+        F: Future<Output = Result<Vec<T>, StoreError>>,
+    {
+        loop {
+            match self.ask(&self.over, &request).await {
+                Asked::Answered(answer) => return Some(answer),
+                Asked::Over => return None,
+                Asked::Unreadable => tokio::select! {
+                    () = self.over.cancelled() => return None,
+                    () = tokio::time::sleep(LOOK_AGAIN) => {}
+                },
+            }
+        }
+    }
+
+    /// Publishes until all is confirmed; false when `until` is cancelled first.
+    ///
+    /// # Cancel safety
+    /// Dropped, some may have been published: publish all again.
+    pub async fn publish(&self, until: &CancellationToken, mut batch: Vec<Publish>) -> bool {
+        for pause in pauses() {
+            let answers = self.backend.broker.publish(&batch).await;
+            let mut left = Vec::new();
+            for (publish, answer) in batch.into_iter().zip(answers) {
+                let Err(error) = answer else { continue };
+                if error.retryable() {
+                    warn!({ field::ERROR } = %error, "publish is not confirmed, repeating");
+                } else {
+                    error!({ field::ERROR } = %error, "publish is refused, repeating");
+                }
+                left.push(publish);
+            }
+            if left.is_empty() {
+                return true;
+            }
+            batch = left;
+            tokio::select! {
+                () = until.cancelled() => return false,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        false
+    }
+
+    /// Settles a delivery; one whose connection is gone comes again by itself.
+    ///
+    /// # Cancel safety
+    /// Dropped, the delivery may or may not have been settled.
+    pub async fn settle(&self, arrived: &Arrived, settle: Settle) {
+        let _gone = arrived.consumer.settle(&[(arrived.receipt, settle)]).await;
+    }
+
+    /// Returns deliveries to their lanes, those of one consumer together.
+    ///
+    /// # Cancel safety
+    /// Dropped, some may not have been returned.
+    pub async fn hand_back(&self, arrived: Vec<Arrived>) {
+        type Batch = Vec<(Receipt, Settle)>;
+        let mut of_consumer: Vec<(Arc<dyn Consumer>, Batch)> = Vec::new();
+        for Arrived { consumer, receipt, .. } in arrived {
+            let entry = (receipt, Settle::Return);
+            match of_consumer.iter_mut().find(|(known, _)| Arc::ptr_eq(known, &consumer)) {
+                Some((_, batch)) => batch.push(entry),
+                None => of_consumer.push((consumer, vec![entry])),
+            }
+        }
+        for (consumer, batch) in of_consumer {
+            let _gone = consumer.settle(&batch).await;
+        }
+    }
+
+    /// Publishes a copy for elsewhere or later, and acks the delivery once that is confirmed.
+    ///
+    /// # Cancel safety
+    /// Dropped, the delivery stays unsettled.
+    pub async fn move_on(&self, arrived: &Arrived, copy: Publish) {
+        if self.publish(&self.over, vec![copy]).await {
+            leveret_common::failpoint::pass("park.confirmed");
+            self.settle(arrived, Settle::Ack).await;
+        }
+    }
+}

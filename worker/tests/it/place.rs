@@ -1,0 +1,185 @@
+//! A place of its own for each test: a backend, a producer, and workers in this process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use leveret_common::backend::Backend;
+use leveret_common::broker::Broker;
+use leveret_common::broker::rabbitmq::{self, RabbitMq};
+use leveret_common::clock::SystemClock;
+use leveret_common::embedded::{self, Embedded};
+use leveret_common::id::TaskId;
+use leveret_common::name::Namespace;
+use leveret_common::retry::{Backoff, Jitter, RetryPolicy};
+use leveret_common::spawn::Spawner;
+use leveret_common::store::redis::{self, Redis};
+use leveret_common::store::{Fleet, Ledger, Records, Retention, TaskView};
+use leveret_common::testkit::eventually;
+use leveret_common::testkit::services::fresh_namespace;
+use leveret_producer::{Options, Producer};
+use leveret_worker::{Config, Handler, Kind, Registry, Worker, WorkerError};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Longer than anything here takes; a test that needs it has failed.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Place {
+    pub(crate) backend: Backend,
+    pub(crate) producer: Producer,
+    spawner: Spawner,
+    /// Kept until the test is over.
+    #[allow(dead_code, reason = "held for its drop")]
+    folder: Option<TempDir>,
+}
+
+/// A worker that runs; dropped, it ends as if it was killed.
+pub(crate) struct Running {
+    stop: CancellationToken,
+    task: JoinHandle<Result<(), WorkerError>>,
+}
+
+impl Running {
+    pub(crate) async fn drain(self) {
+        self.stop.cancel();
+        self.task.await.unwrap().unwrap();
+    }
+
+    pub(crate) fn ask_to_stop(&self) {
+        self.stop.cancel();
+    }
+}
+
+/// Makes a test of each story on each backend.
+macro_rules! on_every_backend {
+    ($($story:ident),* $(,)?) => {$(
+        mod $story {
+            #[tokio::test]
+            async fn embedded() {
+                super::$story(crate::place::Place::embedded()).await;
+            }
+
+            #[tokio::test]
+            async fn rabbitmq_3() {
+                use leveret_common::testkit::services::{rabbitmq_3, redis_7};
+                if let (Some(broker), Some(store)) = (rabbitmq_3().await, redis_7()) {
+                    super::$story(crate::place::Place::servers(broker.url, store).await).await;
+                }
+            }
+
+            #[tokio::test]
+            async fn rabbitmq_4() {
+                use leveret_common::testkit::services::{rabbitmq_4, redis_8};
+                if let (Some(broker), Some(store)) = (rabbitmq_4().await, redis_8()) {
+                    super::$story(crate::place::Place::servers(broker.url, store).await).await;
+                }
+            }
+        }
+    )*};
+}
+
+const RETENTION: Retention =
+    Retention { record: Duration::from_secs(600), result: Duration::from_secs(600) };
+
+impl Place {
+    pub(crate) fn embedded() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = embedded::Config {
+            folder: folder.path().to_path_buf(),
+            namespace: Namespace::default(),
+            payload_limit: 1 << 20,
+            retention: RETENTION,
+        };
+        let embedded = Embedded::open(config, Arc::new(SystemClock)).unwrap();
+        let namespace = Namespace::default();
+        let place = Self::of(namespace, embedded.clone(), embedded, Spawner::new());
+        Self { folder: Some(folder), ..place }
+    }
+
+    pub(crate) async fn servers(broker_url: String, store_url: String) -> Self {
+        let (namespace, spawner) = (fresh_namespace(), Spawner::new());
+        let store = redis::Config {
+            url: store_url,
+            namespace: namespace.clone(),
+            response_timeout: Duration::from_secs(2),
+            connect_timeout: Duration::from_secs(2),
+            retention: RETENTION,
+        };
+        let broker = rabbitmq::Config {
+            url: broker_url,
+            namespace: namespace.clone(),
+            publish_deadline: Duration::from_secs(10),
+            publish_window: 256,
+            heartbeat: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(5),
+            payload_limit: 1 << 20,
+            client_name: "test".to_owned(),
+        };
+        let store = Redis::connect(store, &spawner).await.unwrap();
+        let broker = RabbitMq::connect(broker, Arc::new(SystemClock), &spawner).await.unwrap();
+        Self::of(namespace, broker, store, spawner)
+    }
+
+    fn of<B: Broker, S: Ledger + Records + Fleet>(
+        namespace: Namespace,
+        broker: Arc<B>,
+        store: Arc<S>,
+        spawner: Spawner,
+    ) -> Self {
+        let backend = Backend {
+            namespace,
+            broker,
+            ledger: store.clone(),
+            records: store.clone(),
+            fleet: store,
+            clock: Arc::new(SystemClock),
+            retention: RETENTION,
+        };
+        let producer = Producer::new(backend.clone(), Options::default());
+        Self { backend, producer, spawner, folder: None }
+    }
+
+    /// Starts a worker and waits until it is ready.
+    pub(crate) async fn work(&self, kinds: Vec<Kind>, config: Config) -> Running {
+        let mut registry = Registry::default();
+        for kind in kinds {
+            registry.add(kind).unwrap();
+        }
+        let worker = Worker::new(self.backend.clone(), registry, config).unwrap();
+        let (status, stop) = (worker.status(), CancellationToken::new());
+        let task = self.spawner.spawn(worker.run(stop.clone()));
+        eventually(DEADLINE, "the worker is ready", || async { status.is_ready() }).await;
+        Running { stop, task }
+    }
+
+    /// Waits until the task is over.
+    pub(crate) async fn wait(&self, id: TaskId) -> TaskView {
+        let view = self.producer.wait(id, DEADLINE).await.unwrap().unwrap();
+        assert!(view.state.is_final(), "{view:?}");
+        view
+    }
+}
+
+/// Small waits, so that a test sees a worker's whole life.
+pub(crate) fn config() -> Config {
+    Config {
+        slots: 4,
+        grace: Duration::from_millis(300),
+        heartbeat: Duration::from_millis(100),
+        heartbeat_ttl: Duration::from_millis(400),
+        soft_grace: Duration::from_millis(300),
+        ..Config::default()
+    }
+}
+
+pub(crate) fn kind(name: &str, handler: Arc<dyn Handler>) -> Kind {
+    let backoff = Backoff::Exponential {
+        base: Duration::from_millis(40),
+        factor: 2.0,
+        max: Duration::from_secs(1),
+    };
+    let retry =
+        RetryPolicy { backoff, jitter: Jitter::None, max_attempts: 4, ..RetryPolicy::default() };
+    Kind { name: name.parse().unwrap(), handler, retry, timeout: Duration::from_secs(20) }
+}

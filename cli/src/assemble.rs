@@ -1,0 +1,204 @@
+//! From settings to parts: telemetry, backend, producer, gateway and worker, the same for every
+//! role that has them.
+//!
+//! The choice of backend is [`Backend::open`]'s. What runs, and in which order it stops, is each
+//! role's own matter.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use leveret_common::backend::Backend;
+use leveret_common::clock::SystemClock;
+use leveret_common::config::choice::{LogFormat, LogLevel, Picker};
+use leveret_common::config::settings::LogSettings;
+use leveret_common::config::{KindSettings, Settings};
+use leveret_common::name::{KindName, Lane, QueueName};
+use leveret_common::spawn::Spawner;
+use leveret_common::telemetry::{LogLines, Metrics, setup_logging};
+use leveret_gateway::{Bound, Gateway, Tokens};
+use leveret_producer::{Options, Producer};
+use leveret_worker::handler::{RegistryError, exec};
+use leveret_worker::{Kind, Registry, Worker};
+use tokio_util::sync::CancellationToken;
+use tracing::Level;
+
+use crate::error::Error;
+
+/// How often recorded samples are folded into their buckets.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// What every role stands on.
+pub(crate) struct Ground {
+    pub(crate) settings: Settings,
+    pub(crate) backend: Backend,
+    pub(crate) metrics: Metrics,
+    spawner: Spawner,
+}
+
+impl Ground {
+    /// Sets up telemetry and opens the backend.
+    ///
+    /// # Cancel safety
+    /// Dropped, nothing is left open, but logging and metrics stay set up.
+    pub(crate) async fn open(settings: Settings, role: &str) -> Result<Self, Error> {
+        set_up_logging(&settings.log)?;
+        let metrics = Metrics::install()?;
+        let spawner = Spawner::new();
+        let name = format!("leveret {role}");
+        let backend = Backend::open(&settings, &name, Arc::new(SystemClock), &spawner).await?;
+        spawner.spawn(keep_up(metrics.clone(), spawner.shutdown_signal()));
+        Ok(Self { settings, backend, metrics, spawner })
+    }
+
+    /// Takes the gateway's port. `is_worker_ready` is asked for `/readyz` where a worker runs in
+    /// the same process.
+    ///
+    /// # Cancel safety
+    /// Dropped, the port is free again.
+    pub(crate) async fn bind_gateway(
+        &self,
+        is_worker_ready: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
+    ) -> Result<Bound, Error> {
+        let settings = &self.settings;
+        let tokens = settings.gateway.token_file.as_deref().map(Tokens::read).transpose()?;
+        let config = leveret_gateway::Config {
+            listen: settings.gateway.listen,
+            tokens,
+            max_batch: as_usize(settings.gateway.max_batch),
+            max_body: settings.gateway.max_body.as_usize(),
+            request_timeout: settings.gateway.request_timeout,
+            ..leveret_gateway::Config::default()
+        };
+        let options = Options {
+            payload_limit: settings.limits.payload.as_usize(),
+            record: settings.records.enqueue,
+            lanes: settings.kinds.iter().map(lane_of).collect(),
+            name: "leveret-gateway".to_owned(),
+        };
+        let metrics = self.metrics.clone();
+        let mut gateway = Gateway::new(Producer::new(self.backend.clone(), options), config)
+            .with_metrics(Arc::new(move || metrics.render()));
+        if let Some(is_ready) = is_worker_ready {
+            gateway = gateway.with_worker(is_ready);
+        }
+        Ok(gateway.bind().await?)
+    }
+
+    /// Creates a worker that serves `queues`.
+    pub(crate) fn worker(
+        &self,
+        registry: Registry,
+        queues: Vec<QueueName>,
+    ) -> Result<Worker, Error> {
+        let settings = &self.settings.worker;
+        let config = leveret_worker::Config {
+            slots: as_usize(settings.slots),
+            queues,
+            classes: settings.classes.iter().copied().zip(settings.weights.clone()).collect(),
+            strict: settings.picker == Picker::Strict,
+            grace: settings.grace,
+            heartbeat: settings.heartbeat,
+            heartbeat_ttl: settings.heartbeat_ttl,
+            max_crashes: settings.max_crashes,
+            soft_grace: settings.soft_grace,
+            retention: self.settings.retention.done,
+        };
+        Ok(Worker::new(self.backend.clone(), registry, config)?)
+    }
+
+    /// Starts a part beside the role. However it ends, `stop` is cancelled then: a role without
+    /// one of its parts would look alive and do nothing.
+    pub(crate) fn start<P>(&self, part: P, stop: CancellationToken) -> Running<P::Output>
+    where
+        P: Future<Output: Send> + Send + 'static,
+    {
+        let guard = stop.drop_guard();
+        Running(self.spawner.spawn(async move {
+            let ended = part.await;
+            drop(guard);
+            ended
+        }))
+    }
+
+    /// Closes the backend once nothing uses it any more.
+    ///
+    /// # Cancel safety
+    /// Dropped, it is closed as by a crash, which loses nothing.
+    pub(crate) async fn close(self) {
+        self.backend.broker.close().await;
+        self.spawner.drained().await;
+    }
+}
+
+/// A part that was started.
+pub(crate) struct Running<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Running<T> {
+    /// Waits for the part's end.
+    ///
+    /// # Cancel safety
+    /// Dropped, the part runs on.
+    pub(crate) async fn ended(self, operation: &'static str) -> Result<T, Error> {
+        self.0.await.map_err(|error| Error::System { operation, source: error.into() })
+    }
+}
+
+/// Returns the kinds of the configuration, each performed by its program.
+pub(crate) fn programs(settings: &Settings) -> Result<Registry, RegistryError> {
+    let mut registry = Registry::default();
+    for (name, kind) in &settings.kinds {
+        // A kind without a program does not load.
+        let Some((program, arguments)) = kind.exec.split_first() else { continue };
+        registry.add(Kind {
+            name: name.clone(),
+            handler: exec::handler(program, arguments),
+            retry: kind.retry.clone(),
+            timeout: kind.timeout.unwrap_or(settings.worker.timeout),
+        })?;
+    }
+    Ok(registry)
+}
+
+/// Refuses a role that only makes sense beside others, where nothing is shared with them.
+pub(crate) fn require_servers(settings: &Settings, role: &'static str) -> Result<(), Error> {
+    match settings.broker.url {
+        Some(_) => Ok(()),
+        None => Err(Error::NeedsServers { role }),
+    }
+}
+
+/// Returns where tasks of a kind go that name no queue or no class.
+fn lane_of((name, kind): (&KindName, &KindSettings)) -> (KindName, Lane) {
+    let queue = kind.queue.clone().unwrap_or_default();
+    (name.clone(), Lane::new(queue, kind.class.unwrap_or_default()))
+}
+
+fn set_up_logging(settings: &LogSettings) -> Result<(), Error> {
+    let level = match settings.level {
+        LogLevel::Error => Level::ERROR,
+        LogLevel::Warn => Level::WARN,
+        LogLevel::Info => Level::INFO,
+        LogLevel::Debug => Level::DEBUG,
+        LogLevel::Trace => Level::TRACE,
+    };
+    let lines = match settings.format {
+        LogFormat::Auto | LogFormat::Text => LogLines::Text,
+        LogFormat::Json => LogLines::Json,
+    };
+    Ok(setup_logging(level, lines)?)
+}
+
+async fn keep_up(metrics: Metrics, shutdown: CancellationToken) {
+    let mut ticks = tokio::time::interval(UPKEEP);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => metrics.upkeep(),
+            () = shutdown.cancelled() => return,
+        }
+    }
+}
+
+/// On every machine that Leveret runs on, a `u32` fits.
+fn as_usize(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

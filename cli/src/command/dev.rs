@@ -1,0 +1,158 @@
+//! `leveret dev`: gateway and worker in one process, without any configuration.
+//!
+//! On the embedded backend it is the whole product; where broker.url and store.url are set it uses
+//! those. It performs `demo.echo` beside the kinds of the configuration, and serves every queue
+//! that one of them names.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use leveret_common::config::Settings;
+use leveret_common::name::QueueName;
+use leveret_common::retry::RetryPolicy;
+use leveret_worker::{Kind, Registry, handler};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use crate::assemble::{self, Ground};
+use crate::error::Error;
+use crate::report::{self, Format};
+use crate::signals::Signals;
+
+/// The kind that needs no configuration: it answers with its args.
+const ECHO: &str = "demo.echo";
+
+/// Serves and performs until a signal, then drains.
+///
+/// # Cancel safety
+/// Dropped, running tasks are cut and run again after the next start.
+pub(super) async fn run(settings: Settings, signals: Signals, format: Format) -> Result<(), Error> {
+    let stop = CancellationToken::new();
+    signals.run(serve(settings, stop.clone(), format), &stop).await
+}
+
+async fn serve(settings: Settings, stop: CancellationToken, format: Format) -> Result<(), Error> {
+    let ground = Ground::open(settings, "dev").await?;
+    let ended = play(&ground, stop, format).await;
+    ground.close().await;
+    ended
+}
+
+async fn play(ground: &Ground, stop: CancellationToken, format: Format) -> Result<(), Error> {
+    let settings = &ground.settings;
+    let registry = registry(settings)?;
+    let queues = queues(settings);
+    let kinds = registry.names().map(ToString::to_string).collect::<Vec<_>>();
+    let shown = Shown { kinds, queues: queues.iter().map(ToString::to_string).collect() };
+    let worker = ground.worker(registry, queues)?;
+    let status = worker.status();
+    let gateway = ground.bind_gateway(Some(Arc::new(move || status.is_ready()))).await?;
+    shown.print(settings, gateway.local_addr(), format)?;
+    let worker = ground.start(worker.run(stop.clone()), stop.clone());
+    gateway.run(stop).await;
+    Ok(worker.ended("run the worker").await??)
+}
+
+/// Returns the kinds of the configuration and `demo.echo`, unless a program has that name.
+fn registry(settings: &Settings) -> Result<Registry, Error> {
+    let mut registry = assemble::programs(settings)?;
+    if let Ok(name) = ECHO.parse()
+        && registry.find(&name).is_none()
+    {
+        registry.add(Kind {
+            name,
+            handler: handler::echo(),
+            retry: RetryPolicy::default(),
+            timeout: settings.worker.timeout,
+        })?;
+    }
+    Ok(registry)
+}
+
+/// Returns the worker's queues and those that only a kind names: nobody else would serve them.
+fn queues(settings: &Settings) -> Vec<QueueName> {
+    let mut queues = settings.worker.queues.clone();
+    let of_kinds = settings.kinds.values().map(|kind| kind.queue.clone().unwrap_or_default());
+    for queue in of_kinds.chain([QueueName::default()]) {
+        if !queues.contains(&queue) {
+            queues.push(queue);
+        }
+    }
+    queues
+}
+
+/// What is said at the start.
+struct Shown {
+    kinds: Vec<String>,
+    queues: Vec<String>,
+}
+
+impl Shown {
+    fn print(&self, settings: &Settings, listen: SocketAddr, format: Format) -> Result<(), Error> {
+        let url = format!("http://{}", reachable(listen));
+        let mut members = json!({ "gateway": url, "kinds": self.kinds, "queues": self.queues });
+        match (&settings.broker.url, &settings.store.url) {
+            (Some(broker), Some(store)) => {
+                members["broker"] = Value::from(broker.to_string());
+                members["store"] = Value::from(store.to_string());
+            }
+            _ => members["data"] = Value::from(settings.data.display().to_string()),
+        }
+        report::one(format, &["gateway", "data", "broker", "store", "kinds", "queues"], &members)?;
+        if format == Format::Table {
+            let with_token = settings.gateway.token_file.is_some();
+            report::write(&next_steps(&url, with_token))?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns the commands to type next. The id is a fixed one, so that both can be copied as they
+/// are; a second run is answered with the first task.
+fn next_steps(url: &str, with_token: bool) -> String {
+    let token = if with_token { " -H 'authorization: Bearer TOKEN'" } else { "" };
+    format!(
+        "\nEnqueue a task and see its result:\n\n  \
+         curl -sS {url}/v1/tasks{token} -H 'content-type: application/json' \
+         -d '{{\"kind\":\"{ECHO}\",\"id\":\"hello\",\"args\":{{\"hello\":\"world\"}}}}'\n  \
+         curl -sS{token} '{url}/v1/tasks/hello?wait=10s'\n\nCtrl-C drains and stops.\n"
+    )
+}
+
+/// Returns an address that can be connected to: one that listens everywhere is reached on this
+/// machine.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use leveret_common::config::KindSettings;
+
+    use super::*;
+
+    #[test]
+    fn every_queue_that_a_kind_names_is_served() {
+        let mut settings = Settings::default();
+        settings.worker.queues = vec!["mail".parse().unwrap()];
+        let files = Some("files".parse().unwrap());
+        for (name, queue) in [("text.words", files), ("text.lines", None)] {
+            let kind = KindSettings { queue, ..KindSettings::default() };
+            settings.kinds.insert(name.parse().unwrap(), kind);
+        }
+        let queues: Vec<_> = queues(&settings).iter().map(ToString::to_string).collect();
+        assert_eq!(queues, ["mail", "default", "files"]);
+    }
+
+    #[test]
+    fn an_address_that_listens_everywhere_is_reached_here() {
+        assert_eq!(reachable("0.0.0.0:80".parse().unwrap()).to_string(), "127.0.0.1:80");
+        assert_eq!(reachable("[::]:80".parse().unwrap()).to_string(), "[::1]:80");
+        assert_eq!(reachable("10.0.0.1:80".parse().unwrap()).to_string(), "10.0.0.1:80");
+    }
+}

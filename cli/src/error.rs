@@ -1,0 +1,210 @@
+//! Why a command failed, for people, and with which exit code it ends.
+//!
+//! The messages of the crates below are already whole (what, on what, why, how to mend it) and are
+//! passed on as they are; what is written here is what only the command line knows.
+
+use std::io;
+
+use leveret_common::backend::OpenError;
+use leveret_common::broker::BrokerError;
+use leveret_common::config::Problems;
+use leveret_common::duration::DurationText;
+use leveret_common::embedded;
+use leveret_common::telemetry::{LoggingError, MetricsError};
+use leveret_gateway::{GatewayError, TokenFileError};
+use leveret_worker::WorkerError;
+use leveret_worker::handler::RegistryError;
+use leveret_worker::probe::ProbeError;
+
+use crate::client::Refusal;
+use crate::exit::Exit;
+
+/// Tells why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] Problems),
+    /// A role that several processes share was started without the servers that they share.
+    #[error(
+        "failed to start the {role}: the embedded backend belongs to one process; set broker.url \
+         (RabbitMQ) and store.url (Redis), or start `leveret dev`, which is gateway and worker in \
+         one process: other programs reach it through its gateway"
+    )]
+    NeedsServers {
+        /// `worker` or `gateway`.
+        role: &'static str,
+    },
+    /// Broker, store or data folder could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The gateway does not listen.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
+    /// The token file cannot be used.
+    #[error("{0}; it is named by gateway.token_file")]
+    Tokens(#[from] TokenFileError),
+    /// A kind of the configuration is there already.
+    #[error("{0}")]
+    Kinds(#[from] RegistryError),
+    /// The worker's probe does not listen.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    /// The worker failed.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    /// Logging could not be set up.
+    #[error(transparent)]
+    Logging(#[from] LoggingError),
+    /// Metrics could not be set up.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// The operating system refused something.
+    #[error("failed to {operation}: {source}")]
+    System {
+        /// What was tried.
+        operation: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// An argument's value is wrong.
+    #[error("failed to read {what}: {why}")]
+    Argument {
+        /// The argument, or the file that it names.
+        what: String,
+        /// What is wrong with it and how to mend it.
+        why: String,
+    },
+    /// The gateway did not answer.
+    #[error(
+        "failed to {operation}: no gateway answers at {url} ({why}); start one with `leveret dev`, \
+         or name another with --gateway-url{note}"
+    )]
+    Unreachable {
+        /// What was tried.
+        operation: &'static str,
+        /// The gateway.
+        url: String,
+        /// What happened.
+        why: String,
+        /// What is known about the request's fate, with a separator; may be empty.
+        note: String,
+    },
+    /// What answers is no gateway of ours.
+    #[error(
+        "failed to {operation}: what answers at {url} is no Leveret gateway ({why}); name the \
+         right one with --gateway-url"
+    )]
+    Alien {
+        /// What was tried.
+        operation: &'static str,
+        /// Where.
+        url: String,
+        /// What it answered.
+        why: String,
+    },
+    /// The gateway said no.
+    #[error("failed to {operation}: {refusal}")]
+    Refused {
+        /// What was tried.
+        operation: &'static str,
+        /// What it said.
+        refusal: Box<Refusal>,
+    },
+    /// Some of many tasks were refused.
+    #[error("{refused} of {total} tasks were not accepted; the others are")]
+    SomeRefused {
+        /// How many.
+        refused: u64,
+        /// Of how many.
+        total: u64,
+    },
+    /// Many tasks were sent and the end of them is unknown.
+    #[error(
+        "{source}\n  lines 1 to {answered} are answered, later ones may have arrived: send again \
+         from line {} on (what has a key or an id is not doubled)",
+        .answered + 1
+    )]
+    Stopped {
+        /// How many lines were answered.
+        answered: u64,
+        /// Why it ended.
+        source: Box<Error>,
+    },
+    /// The task that was waited for ended otherwise than done.
+    #[error("task {id} is {state}{why}")]
+    EndedBadly {
+        /// The task.
+        id: String,
+        /// How it ended.
+        state: String,
+        /// Its reason and last error, with a separator; may be empty.
+        why: String,
+    },
+    /// The wait was too short.
+    #[error("task {id} is still {state} after {}; it goes on: wait longer with --timeout, or look with `leveret task show {id}`", DurationText(*.waited))]
+    TimedOut {
+        /// The task.
+        id: String,
+        /// Where it stands.
+        state: String,
+        /// How long it was waited for.
+        waited: std::time::Duration,
+    },
+    /// A second signal came during the drain.
+    #[error(
+        "ended at once by a second {signal}: what was running is not finished and runs again later; \
+         programs of exec kinds may still be at it"
+    )]
+    Interrupted {
+        /// The signal.
+        signal: &'static str,
+    },
+    /// The output could not be written.
+    #[error("failed to write the output: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl Error {
+    /// Creates the failure to read what an argument names.
+    pub(crate) fn unreadable(name: &str, source: &io::Error) -> Self {
+        Self::Argument { what: name.to_owned(), why: source.to_string() }
+    }
+
+    /// Returns the exit code.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Config(_) | Self::NeedsServers { .. } | Self::Tokens(_) | Self::Kinds(_) => {
+                Exit::Config
+            }
+            Self::Open(error) => opening(error),
+            Self::Gateway(GatewayError::PortInUse(_)) => Exit::InUse,
+            Self::Gateway(GatewayError::Exposed(_)) => Exit::Config,
+            Self::Probe(error) if error.source.kind() == io::ErrorKind::AddrInUse => Exit::InUse,
+            Self::Gateway(_)
+            | Self::Probe(_)
+            | Self::Worker(_)
+            | Self::Logging(_)
+            | Self::Metrics(_)
+            | Self::System { .. }
+            | Self::Output(_) => Exit::Failed,
+            Self::Argument { .. } => Exit::Usage,
+            Self::Unreachable { .. } | Self::Alien { .. } => Exit::Unreachable,
+            Self::Refused { refusal, .. } => refusal.exit(),
+            Self::SomeRefused { .. } => Exit::Refused,
+            Self::Stopped { source, .. } => source.exit(),
+            Self::EndedBadly { .. } => Exit::TaskEndedBadly,
+            Self::TimedOut { .. } => Exit::TimedOut,
+            Self::Interrupted { .. } => Exit::Interrupted,
+        }
+    }
+}
+
+fn opening(error: &OpenError) -> Exit {
+    match error {
+        OpenError::Embedded(embedded::OpenError::Locked { .. }) => Exit::InUse,
+        OpenError::Embedded(embedded::OpenError::OtherNamespace { .. }) => Exit::Config,
+        OpenError::Broker(BrokerError::Connect { .. }) | OpenError::Store(_) => Exit::Unreachable,
+        _ => Exit::Failed,
+    }
+}

@@ -1,0 +1,94 @@
+//! The exit codes: a closed list that scripts may rely on.
+//!
+//! The page `docs/exit-codes.md` is this enum in words, and a test compares the two. Which error
+//! ends with which code is [`crate::error`]'s matter.
+
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// It did what was asked.
+    Ok,
+    /// It failed in a way that no other code describes.
+    Failed,
+    /// The command line is wrong.
+    Usage,
+    /// The configuration is wrong.
+    Config,
+    /// The gateway, broker or store could not be reached or refused the login.
+    Unreachable,
+    /// The task is not known.
+    NotFound,
+    /// The task that was waited for ended dead, cancelled or expired.
+    TaskEndedBadly,
+    /// The request was understood and refused.
+    Refused,
+    /// The time given to wait ran out.
+    TimedOut,
+    /// Another process owns the data folder or the port.
+    InUse,
+    /// A second signal ended it before the drain was over.
+    Interrupted,
+}
+
+impl Exit {
+    /// Returns the number that the shell sees.
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Config => 3,
+            Self::Unreachable => 4,
+            Self::NotFound => 5,
+            Self::TaskEndedBadly => 6,
+            Self::Refused => 7,
+            Self::TimedOut => 8,
+            Self::InUse => 9,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [(Exit, &str); 11] = [
+        (Exit::Ok, "ok"),
+        (Exit::Failed, "failed"),
+        (Exit::Usage, "usage"),
+        (Exit::Config, "config"),
+        (Exit::Unreachable, "unreachable"),
+        (Exit::NotFound, "not-found"),
+        (Exit::TaskEndedBadly, "task-ended-badly"),
+        (Exit::Refused, "refused"),
+        (Exit::TimedOut, "timed-out"),
+        (Exit::InUse, "in-use"),
+        (Exit::Interrupted, "interrupted"),
+    ];
+
+    #[test]
+    fn the_documented_table_is_the_list_in_the_code() {
+        let page = include_str!("../../docs/exit-codes.md");
+        let documented: Vec<(String, String)> = page
+            .lines()
+            .filter_map(|line| {
+                let mut cells = line.split('|').map(|cell| cell.trim().trim_matches('`'));
+                let (code, name) = (cells.nth(1)?, cells.next()?);
+                code.parse::<u8>().ok()?;
+                Some((code.to_owned(), name.to_owned()))
+            })
+            .collect();
+        let coded: Vec<(String, String)> =
+            ALL.iter().map(|(exit, name)| (exit.code().to_string(), (*name).to_owned())).collect();
+        assert_eq!(documented, coded);
+    }
+}

@@ -1,0 +1,192 @@
+//! Whole fleets of real processes, and what becomes of tasks when these are killed.
+//!
+//! Each fleet has a folder, a namespace and a journal of its own. Handlers are shell scripts that
+//! append a line to the journal, so that every run is seen from outside.
+
+mod fleet_process;
+mod journal;
+mod kill_table;
+mod losses;
+mod poison;
+
+use std::path::Path;
+use std::time::Duration;
+
+use leveret_common::id::TaskId;
+use leveret_common::testkit::eventually;
+use leveret_common::testkit::services::{self, fresh_namespace};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use self::fleet_process::FleetProcess;
+use self::journal::{Journal, Run};
+
+/// Longer than anything here takes; a test that needs it has failed.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// Small, so that a dead worker's tasks are taken over soon.
+const HEARTBEAT_TTL: Duration = Duration::from_millis(1500);
+
+/// What the fleet stands on.
+#[derive(Debug, Clone)]
+enum Ground {
+    /// One process with everything.
+    Embedded,
+    /// A gateway and workers on servers.
+    Servers { broker: String, store: String },
+}
+
+impl Ground {
+    async fn rabbitmq_3() -> Option<Self> {
+        let (broker, store) = (services::rabbitmq_3().await?, services::redis_7()?);
+        Some(Self::Servers { broker: broker.url, store })
+    }
+
+    async fn rabbitmq_4() -> Option<Self> {
+        let (broker, store) = (services::rabbitmq_4().await?, services::redis_8()?);
+        Some(Self::Servers { broker: broker.url, store })
+    }
+}
+
+/// A fleet: its settings, its door and its journal.
+struct Fleet {
+    ground: Ground,
+    folder: TempDir,
+    journal: Journal,
+    client: reqwest::Client,
+    /// On servers, a gateway that outlives the workers.
+    gateway: Option<FleetProcess>,
+}
+
+impl Fleet {
+    /// Writes the settings; on servers, starts the gateway.
+    async fn new(ground: Ground, slots: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::in_folder(folder.path());
+        std::fs::write(
+            folder.path().join("leveret.toml"),
+            settings(&ground, folder.path(), &journal, slots),
+        )
+        .unwrap();
+        let client = reqwest::Client::new();
+        let mut fleet = Self { ground, folder, journal, client, gateway: None };
+        if matches!(fleet.ground, Ground::Servers { .. }) {
+            fleet.gateway = Some(FleetProcess::start(&fleet.config(), "gateway", "").await);
+        }
+        fleet
+    }
+
+    fn config(&self) -> std::path::PathBuf {
+        self.folder.path().join("leveret.toml")
+    }
+
+    /// Starts what performs tasks; `failpoints` is where it is to be killed.
+    async fn start(&self, failpoints: &str) -> FleetProcess {
+        FleetProcess::start(&self.config(), self.role(), failpoints).await
+    }
+
+    /// Starts what performs tasks and is killed by one of them at once.
+    async fn start_to_be_killed(&self) {
+        FleetProcess::begin(&self.config(), self.role(), "").await.killed().await;
+    }
+
+    fn role(&self) -> &'static str {
+        match self.ground {
+            Ground::Embedded => "dev",
+            Ground::Servers { .. } => "worker",
+        }
+    }
+
+    /// Returns the door: the gateway's, or that of the one process.
+    fn door<'a>(&'a self, worker: &'a FleetProcess) -> &'a str {
+        self.gateway.as_ref().map_or(worker.url.as_str(), |gateway| gateway.url.as_str())
+    }
+
+    /// Asks to enqueue a task under an id of our own. The answer may never come: the process may
+    /// be killed by the task before it is sent.
+    async fn enqueue(&self, door: &str, id: TaskId, kind: &str) -> Option<u16> {
+        let task = json!({ "kind": kind, "id": id, "args": null });
+        let answer = self.client.post(format!("{door}/v1/tasks")).json(&task).send().await;
+        answer.ok().map(|answer| answer.status().as_u16())
+    }
+
+    /// Enqueues `count` tasks in one request and returns their ids: all are accepted.
+    async fn enqueue_many(&self, door: &str, kind: &str, count: usize) -> Vec<TaskId> {
+        let ids: Vec<TaskId> = (0..count).map(|_| TaskId::mint()).collect();
+        let lines: Vec<String> = ids
+            .iter()
+            .map(|id| json!({ "kind": kind, "id": id, "args": null }).to_string())
+            .collect();
+        let request = self
+            .client
+            .post(format!("{door}/v1/tasks"))
+            .header("content-type", "application/x-ndjson")
+            .body(lines.join("\n"));
+        let answer = request.send().await.unwrap().text().await.unwrap();
+        let accepted = answer.lines().filter(|line| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            line["id"].is_string() && line["error"].is_null()
+        });
+        assert_eq!(accepted.count(), count, "{}", answer.lines().last().unwrap_or_default());
+        ids
+    }
+
+    /// Asks what became of a task.
+    async fn show(&self, door: &str, id: TaskId) -> Option<Value> {
+        let answer = self.client.get(format!("{door}/v1/tasks/{id}")).send().await.ok()?;
+        answer.json().await.ok()
+    }
+
+    /// Waits until the task is over.
+    async fn over(&self, door: &str, id: TaskId) -> Value {
+        let is_over = |task: &Value| {
+            ["done", "dead", "cancelled", "expired"].iter().any(|state| task["state"] == **state)
+        };
+        eventually(DEADLINE, "the task is over", || async {
+            self.show(door, id).await.is_some_and(|task| is_over(&task))
+        })
+        .await;
+        self.show(door, id).await.unwrap()
+    }
+
+    fn runs(&self, id: TaskId) -> Vec<Run> {
+        self.journal.runs().into_iter().filter(|run| run.id == id).collect()
+    }
+}
+
+/// The settings of a fleet: kinds that write the journal and then end in each way.
+fn settings(ground: &Ground, folder: &Path, journal: &Journal, slots: usize) -> String {
+    let note = journal.script();
+    let servers = match ground {
+        Ground::Embedded => String::new(),
+        Ground::Servers { broker, store } => {
+            format!("broker.url = \"{broker}\"\nstore.url = \"{store}\"\n")
+        }
+    };
+    let kind = |name: &str, end: &str| {
+        format!(
+            "[kinds.\"{name}\"]\nexec = [\"sh\", \"-c\", '{note}; {end}']\n\
+             retry = {{ backoff = \"fixed\", delay = \"300ms\", jitter = \"none\", max_attempts = 3 }}\n"
+        )
+    };
+    format!(
+        "namespace = \"{}\"\n\
+         data = \"{}\"\n\
+         gateway.listen = \"127.0.0.1:0\"\n\
+         {servers}\
+         [worker]\n\
+         listen = \"127.0.0.1:0\"\n\
+         slots = {slots}\n\
+         grace = \"500ms\"\n\
+         heartbeat = \"300ms\"\n\
+         heartbeat_ttl = \"{}ms\"\n\
+         {}{}{}{}{}",
+        fresh_namespace(),
+        folder.join("data").display(),
+        HEARTBEAT_TTL.as_millis(),
+        kind("ok", "true"),
+        kind("retry-once", "[ $LEVERET_ATTEMPT != 1 ]"),
+        kind("wrong", "exit 65"),
+        kind("killer", "kill -9 $PPID"),
+        kind("slow", &format!("while [ ! -e {}/go ]; do sleep 0.05; done", folder.display())),
+    )
+}

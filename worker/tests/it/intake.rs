@@ -130,10 +130,9 @@ async fn many_tasks_published_three_times_run_once_each(place: Place) {
     for id in &ids {
         assert_eq!(place.wait(*id).await.state, TaskState::Done);
     }
-    // The copies are settled when their lane is empty, the parked ones included.
-    let last = place.producer.task("demo.note", &()).await.unwrap().id;
-    place.wait(last).await;
-    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    // A copy whose task was busy is parked for a second: this one comes after all of them.
+    let last = place.producer.task("demo.note", &()).delay(Duration::from_millis(1_500));
+    place.wait(last.await.unwrap().id).await;
     let mut runs = runs.lock().unwrap().clone();
     runs.sort();
     let all = runs.len();

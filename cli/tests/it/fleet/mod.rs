@@ -8,13 +8,15 @@ mod journal;
 mod kill_table;
 mod losses;
 mod poison;
+mod rest;
 
 use std::path::Path;
 use std::time::Duration;
 
 use leveret_common::id::TaskId;
+use leveret_common::name::Namespace;
 use leveret_common::testkit::eventually;
-use leveret_common::testkit::services::{self, fresh_namespace};
+use leveret_common::testkit::services::{self, VirtualHost, fresh_namespace};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -32,24 +34,25 @@ enum Ground {
     /// One process with everything.
     Embedded,
     /// A gateway and workers on servers.
-    Servers { broker: String, store: String },
+    Servers { broker: VirtualHost, store: String },
 }
 
 impl Ground {
     async fn rabbitmq_3() -> Option<Self> {
         let (broker, store) = (services::rabbitmq_3().await?, services::redis_7()?);
-        Some(Self::Servers { broker: broker.url, store })
+        Some(Self::Servers { broker, store })
     }
 
     async fn rabbitmq_4() -> Option<Self> {
         let (broker, store) = (services::rabbitmq_4().await?, services::redis_8()?);
-        Some(Self::Servers { broker: broker.url, store })
+        Some(Self::Servers { broker, store })
     }
 }
 
 /// A fleet: its settings, its door and its journal.
 struct Fleet {
     ground: Ground,
+    namespace: Namespace,
     folder: TempDir,
     journal: Journal,
     client: reqwest::Client,
@@ -61,14 +64,14 @@ impl Fleet {
     /// Writes the settings; on servers, starts the gateway.
     async fn new(ground: Ground, slots: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let journal = Journal::in_folder(folder.path());
+        let (journal, namespace) = (Journal::in_folder(folder.path()), fresh_namespace());
         std::fs::write(
             folder.path().join("leveret.toml"),
-            settings(&ground, folder.path(), &journal, slots),
+            settings(&ground, &namespace, folder.path(), &journal, slots),
         )
         .unwrap();
         let client = reqwest::Client::new();
-        let mut fleet = Self { ground, folder, journal, client, gateway: None };
+        let mut fleet = Self { ground, namespace, folder, journal, client, gateway: None };
         if matches!(fleet.ground, Ground::Servers { .. }) {
             fleet.gateway = Some(FleetProcess::start(&fleet.config(), "gateway", "").await);
         }
@@ -154,11 +157,18 @@ impl Fleet {
 }
 
 /// The settings of a fleet: kinds that write the journal and then end in each way.
-fn settings(ground: &Ground, folder: &Path, journal: &Journal, slots: usize) -> String {
+fn settings(
+    ground: &Ground,
+    namespace: &Namespace,
+    folder: &Path,
+    journal: &Journal,
+    slots: usize,
+) -> String {
     let note = journal.script();
     let servers = match ground {
         Ground::Embedded => String::new(),
         Ground::Servers { broker, store } => {
+            let broker = &broker.url;
             format!("broker.url = \"{broker}\"\nstore.url = \"{store}\"\n")
         }
     };
@@ -169,7 +179,7 @@ fn settings(ground: &Ground, folder: &Path, journal: &Journal, slots: usize) -> 
         )
     };
     format!(
-        "namespace = \"{}\"\n\
+        "namespace = \"{namespace}\"\n\
          data = \"{}\"\n\
          gateway.listen = \"127.0.0.1:0\"\n\
          {servers}\
@@ -180,7 +190,6 @@ fn settings(ground: &Ground, folder: &Path, journal: &Journal, slots: usize) -> 
          heartbeat = \"300ms\"\n\
          heartbeat_ttl = \"{}ms\"\n\
          {}{}{}{}{}",
-        fresh_namespace(),
         folder.join("data").display(),
         HEARTBEAT_TTL.as_millis(),
         kind("ok", "true"),

@@ -55,14 +55,18 @@ check_advisories() {
 # Each conformance suite appends "conformance: SUITE BACKEND N cases" to the report; one that ran nothing
 # would otherwise look like one that passed.
 conformance_table() {
-    local suite backend cases missing=()
-    printf '%-8s %-12s %s\n' suite backend cases
-    for suite in broker store; do
-        for backend in embedded "$([ $suite = broker ] && echo rabbitmq-3 || echo redis-7)" \
-            "$([ $suite = broker ] && echo rabbitmq-4 || echo redis-8)"; do
+    local suite backend backends cases missing=()
+    printf '%-8s %-18s %s\n' suite backend cases
+    for suite in broker store desk; do
+        case $suite in
+        broker) backends="embedded rabbitmq-3 rabbitmq-4" ;;
+        store) backends="embedded redis-7 redis-8" ;;
+        desk) backends="embedded rabbitmq-3+redis-7 rabbitmq-4+redis-8" ;;
+        esac
+        for backend in $backends; do
             cases=$(awk -v s=$suite -v b="$backend" \
                 '$1 == "conformance:" && $2 == s && $3 == b { n += $4 } END { print n + 0 }' "$LEVERET_TEST_REPORT")
-            printf '%-8s %-12s %s\n' "$suite" "$backend" "$cases"
+            printf '%-8s %-18s %s\n' "$suite" "$backend" "$cases"
             [ "$cases" -gt 0 ] || missing+=("$suite $backend")
         done
     done

@@ -3,6 +3,9 @@
 #
 #   scripts/services.sh up DIR      start them, write DIR/env (then: . DIR/env)
 #   scripts/services.sh down DIR    stop them and remove what they wrote
+#   scripts/services.sh node GENERATION DIR AMQP DISTRIBUTION NAMES PROGRAM...
+#                                   run a program of RabbitMQ's, such as rabbitmqctl, for a node that a
+#                                   test has for itself in DIR, on these ports; 3 = not on this machine
 #
 # It installs nothing (scripts/install.sh does) and stops only processes that it started: a process id alone is
 # never believed, its command line has to carry the folder or the port too.
@@ -17,6 +20,7 @@ deadline_seconds=${LEVERET_TEST_UP_SECONDS:-120}
 
 usage() {
     say "usage: scripts/services.sh up|down DIR"
+    say "       scripts/services.sh node GENERATION DIR AMQP DISTRIBUTION NAMES PROGRAM..."
     exit 2
 }
 
@@ -63,9 +67,23 @@ start_names() { # root; Erlang's name service, one for both brokers
     wait_until "$dir/names" port_is_open "$names_port"
 }
 
+# Sets $broker_environment: what RabbitMQ's programs are started with, so that they know this node and no other.
+environment_of() { # generation root folder amqp-port distribution-port names-port
+    local seen=$3
+    [ -z "$2" ] || seen=/mnt
+    broker_environment=(env -i
+        PATH=/usr/lib/rabbitmq/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 HOME="$seen"
+        RABBITMQ_CONF_ENV_FILE=/dev/null RABBITMQ_NODENAME="leveret$1-$4@localhost"
+        RABBITMQ_NODE_PORT="$4" RABBITMQ_DIST_PORT="$5"
+        ERL_EPMD_PORT="$6" ERL_EPMD_ADDRESS=127.0.0.1
+        RABBITMQ_MNESIA_BASE="$seen/db" RABBITMQ_LOG_BASE="$seen/logs" RABBITMQ_PID_FILE="$seen/pid"
+        RABBITMQ_ENABLED_PLUGINS_FILE="$seen/plugins" RABBITMQ_CONFIG_FILE="$seen/rabbitmq"
+        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1} -leveret_port $4")
+}
+
 start_rabbitmq() { # generation root amqp-port api-port distribution-port
-    local generation=$1 root=$2 amqp=$3 api=$4 distribution=$5
-    local folder="$dir/rabbitmq-$generation" seen
+    local generation=$1 root=$2 amqp=$3 api=$4 distribution=$5 broker_environment
+    local folder="$dir/rabbitmq-$generation"
     mkdir "$folder"
     echo "leveret_port $amqp" >"$folder/mark"
     cat >"$folder/rabbitmq.conf" <<CONF
@@ -76,17 +94,23 @@ disk_free_limit.absolute = 50MB
 collect_statistics_interval = 1000
 CONF
     echo '[rabbitmq_management].' >"$folder/plugins"
-    seen=$folder
-    [ -z "$root" ] || seen=/mnt
-    detached "$root" "$folder" env -i \
-        PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 HOME="$seen" \
-        RABBITMQ_CONF_ENV_FILE=/dev/null RABBITMQ_NODENAME="leveret$generation@localhost" \
-        RABBITMQ_NODE_PORT="$amqp" RABBITMQ_DIST_PORT="$distribution" \
-        ERL_EPMD_PORT="$names_port" ERL_EPMD_ADDRESS=127.0.0.1 \
-        RABBITMQ_MNESIA_BASE="$seen/db" RABBITMQ_LOG_BASE="$seen/logs" RABBITMQ_PID_FILE="$seen/pid" \
-        RABBITMQ_ENABLED_PLUGINS_FILE="$seen/plugins" RABBITMQ_CONFIG_FILE="$seen/rabbitmq" \
-        RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1} -leveret_port $amqp" \
-        /usr/lib/rabbitmq/bin/rabbitmq-server
+    environment_of "$generation" "$root" "$folder" "$amqp" "$distribution" "$names_port"
+    detached "$root" "$folder" "${broker_environment[@]}" rabbitmq-server
+}
+
+# Runs a program for a test's own node, in the foreground. It installs nothing and makes no root.
+node() { # generation folder amqp-port distribution-port names-port program...
+    local generation=$1 folder=$2 amqp=$3 distribution=$4 names=$5 root='' broker_environment
+    shift 5
+    if ! machine_has "$generation"; then
+        root=$(root_of "$(suite_of "$generation")")
+        if ! root_is_usable "$root" || ! can_be_root; then
+            say "RabbitMQ $generation is not on this machine; scripts/services.sh up DIR makes it ready"
+            exit 3
+        fi
+    fi
+    environment_of "$generation" "$root" "$folder" "$amqp" "$distribution" "$names"
+    on "$root" "$folder" "${broker_environment[@]}" "$@"
 }
 
 start_redis() { # version root port
@@ -221,6 +245,11 @@ down() {
 
 [ $# -ge 2 ] || usage
 case $1 in
+    node)
+        [ $# -ge 7 ] || usage
+        shift
+        node "$@"
+        ;;
     as-node)
         shift
         on "$@"

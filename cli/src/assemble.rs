@@ -15,6 +15,7 @@ use leveret_common::config::{KindSettings, Settings};
 use leveret_common::name::{KindName, Lane, QueueName};
 use leveret_common::spawn::Spawner;
 use leveret_common::telemetry::{LogLines, Metrics, setup_logging};
+use leveret_gateway::operations::Known;
 use leveret_gateway::{Bound, Gateway, Tokens};
 use leveret_producer::{Options, Producer};
 use leveret_worker::handler::{RegistryError, exec};
@@ -67,14 +68,10 @@ impl Ground {
             max_batch: as_usize(settings.gateway.max_batch),
             max_body: settings.gateway.max_body.as_usize(),
             request_timeout: settings.gateway.request_timeout,
+            known: known(settings),
             ..leveret_gateway::Config::default()
         };
-        let options = Options {
-            payload_limit: settings.limits.payload.as_usize(),
-            record: settings.records.enqueue,
-            lanes: settings.kinds.iter().map(lane_of).collect(),
-            name: "leveret-gateway".to_owned(),
-        };
+        let options = options(settings, "leveret-gateway");
         let metrics = self.metrics.clone();
         let mut gateway = Gateway::new(Producer::new(self.backend.clone(), options), config)
             .with_metrics(Arc::new(move || metrics.render()));
@@ -102,6 +99,8 @@ impl Ground {
             max_crashes: settings.max_crashes,
             soft_grace: settings.soft_grace,
             retention: self.settings.retention.done,
+            consumer_timeout: self.settings.broker.consumer_timeout,
+            enqueue: options(&self.settings, "leveret-worker"),
         };
         Ok(Worker::new(self.backend.clone(), registry, config)?)
     }
@@ -164,6 +163,30 @@ pub(crate) fn require_servers(settings: &Settings, role: &'static str) -> Result
     match settings.broker.url {
         Some(_) => Ok(()),
         None => Err(Error::NeedsServers { role }),
+    }
+}
+
+/// Returns what the gateway's answers need to know of the other roles.
+pub(crate) fn known(settings: &Settings) -> Known {
+    let limit = |(name, kind): (&KindName, &KindSettings)| {
+        (name.clone(), kind.timeout.unwrap_or(settings.worker.timeout))
+    };
+    Known {
+        timeouts: settings.kinds.iter().map(limit).collect(),
+        consumer_timeout: settings.broker.consumer_timeout,
+        done: settings.retention.done,
+        heartbeat_ttl: settings.worker.heartbeat_ttl,
+        ..Known::default()
+    }
+}
+
+/// Returns how tasks are put in by `name`: the gateway for others, a worker for its handlers.
+pub(crate) fn options(settings: &Settings, name: &str) -> Options {
+    Options {
+        payload_limit: settings.limits.payload.as_usize(),
+        record: settings.records.enqueue,
+        lanes: settings.kinds.iter().map(lane_of).collect(),
+        name: name.to_owned(),
     }
 }
 

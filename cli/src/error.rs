@@ -16,7 +16,7 @@ use leveret_worker::WorkerError;
 use leveret_worker::handler::RegistryError;
 use leveret_worker::probe::ProbeError;
 
-use crate::client::Refusal;
+use crate::client::{Operation, Refusal};
 use crate::exit::Exit;
 
 /// Tells why a command failed.
@@ -75,20 +75,19 @@ pub(crate) enum Error {
         /// What is wrong with it and how to mend it.
         why: String,
     },
-    /// The gateway did not answer.
-    #[error(
-        "failed to {operation}: no gateway answers at {url} ({why}); start one with `leveret dev`, \
-         or name another with --gateway-url{note}"
-    )]
+    /// The gateway did not answer, or not to the end.
+    #[error("failed to {operation}: {}{note}", loss.text(url, why))]
     Unreachable {
         /// What was tried.
-        operation: &'static str,
+        operation: Operation,
         /// The gateway.
         url: String,
         /// What happened.
         why: String,
         /// What is known about the request's fate, with a separator; may be empty.
         note: String,
+        /// How the answer was lost.
+        loss: Loss,
     },
     /// What answers is no gateway of ours.
     #[error(
@@ -97,7 +96,7 @@ pub(crate) enum Error {
     )]
     Alien {
         /// What was tried.
-        operation: &'static str,
+        operation: Operation,
         /// Where.
         url: String,
         /// What it answered.
@@ -107,31 +106,64 @@ pub(crate) enum Error {
     #[error("failed to {operation}: {refusal}")]
     Refused {
         /// What was tried.
-        operation: &'static str,
+        operation: Operation,
         /// What it said.
         refusal: Box<Refusal>,
     },
-    /// Some of many tasks were refused.
-    #[error("{refused} of {total} tasks were not accepted; the others are")]
+    /// Some of many lines were refused.
+    #[error("{refused} of {total} {noun} were not accepted; the others are")]
     SomeRefused {
         /// How many.
         refused: u64,
         /// Of how many.
         total: u64,
+        /// Of what.
+        noun: &'static str,
     },
-    /// Many tasks were sent and the end of them is unknown.
+    /// Some of several things that were named failed, and that was told one by one.
+    #[error("failed for {failed} of {total}, as told above; the others are done")]
+    SomeFailed {
+        /// How many.
+        failed: usize,
+        /// Of how many.
+        total: usize,
+        /// The exit code of the first.
+        exit: Exit,
+    },
+    /// A change to many things was neither confirmed nor could be asked about.
+    #[error("refused to {what} without being asked: nobody can answer here; {way_out}")]
+    Unasked {
+        /// What would be done.
+        what: String,
+        /// How to say that it is meant.
+        way_out: &'static str,
+    },
+    /// A person said no.
+    #[error("nothing was done: it was declined")]
+    Declined,
+    /// The doctor found something that does not work.
+    #[error("{bad} of {total} findings are bad: each says how to mend it")]
+    Unhealthy {
+        /// How many.
+        bad: usize,
+        /// Of how many.
+        total: usize,
+    },
+    /// Many lines were to be sent, and it ended before the last.
     #[error(
-        "{source}\n  lines 1 to {answered} are answered, later ones may have arrived: send again \
-         from line {} on (what has a key or an id is not doubled)",
+        "{source}\n  lines 1 to {answered} are answered, later ones {rest}: send again from line {} \
+         on (what has a key or an id is not doubled)",
         .answered + 1
     )]
     Stopped {
         /// How many lines were answered.
         answered: u64,
+        /// What is known of the others.
+        rest: &'static str,
         /// Why it ended.
         source: Box<Error>,
     },
-    /// The task that was waited for ended otherwise than done.
+    /// The task that was waited for ended otherwise than it should have.
     #[error("task {id} is {state}{why}")]
     EndedBadly {
         /// The task.
@@ -165,6 +197,36 @@ pub(crate) enum Error {
     Output(#[from] io::Error),
 }
 
+/// Tells how the gateway's answer was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// Nothing listens there: the request did not arrive.
+    Absent,
+    /// It took the request and said nothing for as long as it may take.
+    Late,
+    /// It took the request, and its answer broke off.
+    Broken,
+}
+
+impl Loss {
+    /// Says what happened and how to mend it.
+    fn text(self, url: &str, why: &str) -> String {
+        match self {
+            Self::Absent => format!(
+                "no gateway answers at {url} ({why}); start one with `leveret dev`, or name another \
+                 with --gateway-url"
+            ),
+            Self::Late => format!(
+                "the gateway at {url} did not answer in time ({why}); look at its log and its load, \
+                 and set gateway.request_timeout here if it is longer there"
+            ),
+            Self::Broken => {
+                format!("the gateway at {url} did not answer to the end ({why}): was it stopped?")
+            }
+        }
+    }
+}
+
 impl Error {
     /// Creates the failure to read what an argument names.
     pub(crate) fn unreadable(name: &str, source: &io::Error) -> Self {
@@ -188,10 +250,13 @@ impl Error {
             | Self::Metrics(_)
             | Self::System { .. }
             | Self::Output(_) => Exit::Failed,
-            Self::Argument { .. } => Exit::Usage,
+            Self::Argument { .. } | Self::Unasked { .. } => Exit::Usage,
             Self::Unreachable { .. } | Self::Alien { .. } => Exit::Unreachable,
             Self::Refused { refusal, .. } => refusal.exit(),
             Self::SomeRefused { .. } => Exit::Refused,
+            Self::SomeFailed { exit, .. } => *exit,
+            Self::Declined => Exit::Declined,
+            Self::Unhealthy { .. } => Exit::Unhealthy,
             Self::Stopped { source, .. } => source.exit(),
             Self::EndedBadly { .. } => Exit::TaskEndedBadly,
             Self::TimedOut { .. } => Exit::TimedOut,

@@ -16,11 +16,11 @@ pub(crate) enum Exit {
     Usage,
     /// The configuration is wrong.
     Config,
-    /// The gateway, broker or store could not be reached or refused the login.
+    /// The gateway, broker or store could not be reached, did not answer or refused the login.
     Unreachable,
-    /// The task is not known.
+    /// The task or other named thing is not known.
     NotFound,
-    /// The task that was waited for ended dead, cancelled or expired.
+    /// The task that was waited for ended otherwise than it should have.
     TaskEndedBadly,
     /// The request was understood and refused.
     Refused,
@@ -28,6 +28,10 @@ pub(crate) enum Exit {
     TimedOut,
     /// Another process owns the data folder or the port.
     InUse,
+    /// The doctor found something that does not work.
+    Unhealthy,
+    /// A person was asked and said no.
+    Declined,
     /// A second signal ended it before the drain was over.
     Interrupted,
 }
@@ -46,6 +50,8 @@ impl Exit {
             Self::Refused => 7,
             Self::TimedOut => 8,
             Self::InUse => 9,
+            Self::Unhealthy => 10,
+            Self::Declined => 11,
             Self::Interrupted => 130,
         }
     }
@@ -61,7 +67,7 @@ impl From<Exit> for ExitCode {
 mod tests {
     use super::*;
 
-    const ALL: [(Exit, &str); 11] = [
+    const ALL: [(Exit, &str); 13] = [
         (Exit::Ok, "ok"),
         (Exit::Failed, "failed"),
         (Exit::Usage, "usage"),
@@ -72,6 +78,8 @@ mod tests {
         (Exit::Refused, "refused"),
         (Exit::TimedOut, "timed-out"),
         (Exit::InUse, "in-use"),
+        (Exit::Unhealthy, "unhealthy"),
+        (Exit::Declined, "declined"),
         (Exit::Interrupted, "interrupted"),
     ];
 

@@ -50,12 +50,16 @@
     )
 )]
 
+mod ago;
 mod args;
 mod assemble;
 mod client;
 mod command;
+mod confirm;
 mod error;
 mod exit;
+mod feed;
+mod progress;
 mod report;
 mod signals;
 

@@ -9,8 +9,9 @@ mod open;
 pub use self::open::OpenError;
 use crate::broker::Broker;
 use crate::clock::SharedClock;
+use crate::diagnose::Diagnose;
 use crate::name::Namespace;
-use crate::store::{Fleet, Ledger, Records, Retention};
+use crate::store::{Fleet, Leases, Ledger, Letters, Records, Retention, Signals};
 
 /// Everything a role needs to reach the outside: the seams, the clock and what is shared.
 #[derive(Clone)]
@@ -25,6 +26,14 @@ pub struct Backend {
     pub records: Arc<dyn Records>,
     /// Says who lives.
     pub fleet: Arc<dyn Fleet>,
+    /// Gives rights out for a while.
+    pub leases: Arc<dyn Leases>,
+    /// Carries what operators ask.
+    pub signals: Arc<dyn Signals>,
+    /// Describes dead letters.
+    pub letters: Arc<dyn Letters>,
+    /// What can be looked at when something is wrong.
+    pub patients: Vec<Arc<dyn Diagnose>>,
     /// Tells the time.
     pub clock: SharedClock,
     /// How long records are kept.

@@ -84,6 +84,33 @@ impl TaskId {
         Ok(Self(Uuid::new_v5(&ROOT, name.as_bytes())))
     }
 
+    /// Derives the id of a task that a handler enqueues as part of its success (rule F1): the same
+    /// follow-up of the same replay has the same id, however often the parent is tried.
+    ///
+    /// `ordinal` counts the follow-ups of one reply that are alike in kind and args.
+    #[must_use]
+    pub fn follow_up(self, replay: u32, kind: &KindName, args: &[u8], ordinal: u32) -> Self {
+        let mut name = format!("{self}\0follow\0{replay}\0{kind}\0{ordinal}\0").into_bytes();
+        name.extend_from_slice(args);
+        Self(Uuid::new_v5(&ROOT, &name))
+    }
+
+    /// Derives the id of the edited copy that replaces a dead task: the same edit, the same task.
+    #[must_use]
+    pub fn edited(self, replay: u32, args: &[u8]) -> Self {
+        let mut name = format!("{self}\0edit\0{replay}\0").into_bytes();
+        name.extend_from_slice(args);
+        Self(Uuid::new_v5(&ROOT, &name))
+    }
+
+    /// Derives an id for a message that has none which can be read.
+    #[must_use]
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        let mut name = b"bytes\0".to_vec();
+        name.extend_from_slice(bytes);
+        Self(Uuid::new_v5(&ROOT, &name))
+    }
+
     /// Returns the UUID.
     #[must_use]
     pub const fn uuid(self) -> Uuid {

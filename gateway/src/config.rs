@@ -5,6 +5,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use crate::operations::Known;
 use crate::token::Tokens;
 
 /// What a gateway is told once.
@@ -29,8 +30,10 @@ pub struct Config {
     pub max_connections: usize,
     /// How long requests may go on after the shutdown began; 10 s.
     pub grace: Duration,
-    /// How long one look at broker and store may take for `/readyz`; 2 s.
-    pub check_timeout: Duration,
+    /// How long a client may read nothing of an answer; 30 s.
+    pub write_timeout: Duration,
+    /// What is configured elsewhere and matters to answers.
+    pub known: Known,
 }
 
 impl Default for Config {
@@ -45,7 +48,8 @@ impl Default for Config {
             idle_timeout: Duration::from_secs(30),
             max_connections: 1_024,
             grace: Duration::from_secs(10),
-            check_timeout: Duration::from_secs(2),
+            write_timeout: Duration::from_secs(30),
+            known: Known::default(),
         }
     }
 }

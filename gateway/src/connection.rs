@@ -1,5 +1,5 @@
-//! Connections: accepted up to a number, with a limit on the time of a request's head, and ended
-//! in order.
+//! Connections: accepted up to a number, with limits on the time of a request's head and on a client
+//! that does not read, and ended in order.
 
 use std::time::Duration;
 
@@ -11,6 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+
+use crate::write_limit::WriteLimit;
 
 /// Most bytes of a request's head.
 const MAX_HEAD: usize = 64 << 10;
@@ -38,6 +40,7 @@ pub(crate) async fn accept(listener: &TcpListener) -> TcpStream {
 pub(crate) struct Terms {
     pub(crate) router: Router,
     pub(crate) header_timeout: Duration,
+    pub(crate) write_timeout: Duration,
     pub(crate) grace: Duration,
     pub(crate) shutdown: CancellationToken,
 }
@@ -51,7 +54,7 @@ pub(crate) async fn serve(stream: TcpStream, terms: Terms, permit: OwnedSemaphor
         .timer(TokioTimer::new())
         .header_read_timeout(terms.header_timeout)
         .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(WriteLimit::new(stream, terms.write_timeout)), service);
     let mut connection = std::pin::pin!(connection);
     let served = tokio::select! {
         served = connection.as_mut() => served,

@@ -1,9 +1,10 @@
-//! The gateway: the HTTP door through which tasks are put in and asked for.
+//! The gateway: the HTTP door through which tasks are put in, asked for and operated on.
 //!
 //! [`Gateway`] binds and serves; [`Config`] holds every limit; [`Tokens`] says who may come in.
-//! Behind the door, `guard` decides whether a request is let in at all, `routes` what it is about,
-//! `submission` reads one task, `batch` many, `operations` does what was asked, `answer` and
-//! `problem` write what is said. This crate decides nothing about a task's fate.
+//! Behind the door, `guard` decides whether a request is let in at all, `route` what it is about,
+//! [`operations`] does what was asked and knows no HTTP, `answer`, `stream` and `problem` write
+//! what is said. This crate decides nothing about a task's fate. `docs/http-api.md` is the
+//! reference of the door.
 //!
 //! Guards: a web page cannot reach a gateway through the browser of somebody who can (`guard`), a
 //! gateway without tokens serves its own machine only (`server`), and every answer that is not a
@@ -20,24 +21,23 @@
 )]
 
 mod answer;
-mod batch;
 mod body;
 mod config;
 mod connection;
+mod cursor;
 mod error;
 mod guard;
-mod health;
 mod lines;
 mod media;
-mod nearest;
-mod operations;
+pub mod operations;
 mod problem;
-mod routes;
+mod request;
+mod route;
 mod server;
-mod submission;
-mod tasks;
+mod stream;
 mod telemetry;
 mod token;
+mod write_limit;
 
 pub use self::config::Config;
 pub use self::error::GatewayError;

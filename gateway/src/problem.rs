@@ -8,11 +8,14 @@ use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use leveret_common::broker::PublishError;
+use leveret_common::broker::{BrokerError, PublishError};
+use leveret_common::desk::DeskError;
 use leveret_common::id::TaskId;
 use leveret_common::store::StoreError;
 use leveret_producer::{EnqueueError, Problem as FieldProblem};
 use serde::Serialize;
+
+use crate::operations::OperationError;
 
 /// After how many seconds a client may try again what is unavailable now.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
@@ -36,6 +39,21 @@ impl Sort {
         Self("unknown-route", StatusCode::NOT_FOUND, "There is nothing at this path");
     pub(crate) const WRONG_METHOD: Self =
         Self("wrong-method", StatusCode::METHOD_NOT_ALLOWED, "This path takes another method");
+    pub(crate) const UNKNOWN_LETTER: Self =
+        Self("unknown-letter", StatusCode::NOT_FOUND, "There is no such dead letter");
+    pub(crate) const UNKNOWN_WORKER: Self =
+        Self("unknown-worker", StatusCode::NOT_FOUND, "No living worker is called so");
+    pub(crate) const UNKNOWN_QUEUE: Self =
+        Self("unknown-queue", StatusCode::NOT_FOUND, "Nobody knows this queue");
+    pub(crate) const TOO_LATE: Self =
+        Self("too-late", StatusCode::CONFLICT, "The task's outcome is decided");
+    pub(crate) const ALREADY_OVER: Self =
+        Self("already-over", StatusCode::CONFLICT, "The task is over");
+    pub(crate) const DESK_BUSY: Self = Self(
+        "desk-busy",
+        StatusCode::CONFLICT,
+        "Somebody else walks these dead letters at the moment",
+    );
     pub(crate) const SLOW_BODY: Self =
         Self("slow-body", StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time");
     pub(crate) const KEY_CONFLICT: Self =
@@ -62,6 +80,9 @@ impl Sort {
 struct Flaw {
     field: String,
     why: String,
+    /// The first wrong character of a text, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<usize>,
 }
 
 /// A problem; boxed, so that the good case stays small.
@@ -82,6 +103,9 @@ struct Document {
     /// The task that it is about, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<TaskId>,
+    /// How that task ended, where it is over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Flaw>,
     #[serde(skip)]
@@ -91,7 +115,7 @@ struct Document {
 impl Problem {
     pub(crate) fn new(sort: Sort, detail: impl Into<String>) -> Self {
         let Sort(name, status, title) = sort;
-        let header = matches!(sort, Sort::UNAVAILABLE | Sort::UNCONFIRMED)
+        let header = matches!(sort, Sort::UNAVAILABLE | Sort::UNCONFIRMED | Sort::DESK_BUSY)
             .then_some((header::RETRY_AFTER, RETRY_AFTER));
         Self(Box::new(Document {
             kind: format!("/problems/{name}"),
@@ -100,6 +124,7 @@ impl Problem {
             detail: detail.into(),
             instance: None,
             id: None,
+            state: None,
             errors: Vec::new(),
             header,
         }))
@@ -111,7 +136,7 @@ impl Problem {
             [FieldProblem { field, why }] => format!("{field}: {why}"),
             many => format!("{} things are wrong with it, listed under errors", many.len()),
         };
-        let flaw = |FieldProblem { field, why }| Flaw { field, why };
+        let flaw = |FieldProblem { field, why }| Flaw { field, why, column: None };
         let mut problem = Self::new(sort, detail);
         problem.0.errors = errors.into_iter().map(flaw).collect();
         problem
@@ -128,6 +153,44 @@ impl Problem {
     }
 }
 
+impl From<OperationError> for Problem {
+    fn from(error: OperationError) -> Self {
+        let text = error.to_string();
+        match error {
+            OperationError::Invalid(flaws) => Self::invalid(Sort::INVALID_REQUEST, flaws),
+            OperationError::Filter(error) => {
+                let column = Some(error.column);
+                let flaw = Flaw { field: "filter".to_owned(), why: error.why, column };
+                let mut problem = Self::new(Sort::INVALID_REQUEST, text);
+                problem.0.errors = vec![flaw];
+                problem
+            }
+            OperationError::UnknownTask { id, .. } => Self::new(Sort::UNKNOWN_TASK, text).about(id),
+            OperationError::UnknownLetter { id, .. } => {
+                Self::new(Sort::UNKNOWN_LETTER, text).about(id)
+            }
+            OperationError::UnknownWorker { .. } => Self::new(Sort::UNKNOWN_WORKER, text),
+            OperationError::UnknownQueue(_) => Self::new(Sort::UNKNOWN_QUEUE, text),
+            OperationError::TooLate { id } => Self::new(Sort::TOO_LATE, text).about(id),
+            OperationError::AlreadyOver { id, state } => {
+                let mut problem = Self::new(Sort::ALREADY_OVER, text).about(id);
+                problem.0.state = Some(state.as_str());
+                problem
+            }
+            OperationError::Enqueue(error) => error.into(),
+            OperationError::Store(error) => error.into(),
+            OperationError::Desk(DeskError::Busy { .. }) => Self::new(Sort::DESK_BUSY, text),
+            OperationError::Publish(PublishError::TooLarge { .. }) => {
+                Self::new(Sort::TOO_LARGE, text)
+            }
+            failed => {
+                tracing::warn!(error = %text, "an operation failed");
+                Self::new(of_failure(&failed), text)
+            }
+        }
+    }
+}
+
 impl From<EnqueueError> for Problem {
     fn from(error: EnqueueError) -> Self {
         let text = error.to_string();
@@ -136,16 +199,41 @@ impl From<EnqueueError> for Problem {
             EnqueueError::TooLarge { .. } => Self::new(Sort::TOO_LARGE, text),
             EnqueueError::KeyConflict { id, .. } => Self::new(Sort::KEY_CONFLICT, text).about(id),
             EnqueueError::Publish { id, source } => {
-                let sort = match &source {
-                    PublishError::Unknown { .. } => Sort::UNCONFIRMED,
-                    other if other.retryable() => Sort::UNAVAILABLE,
-                    _ => Sort::INTERNAL,
-                };
                 tracing::warn!(task = %id, error = %source, "failed to publish a task");
-                Self::new(sort, text).about(id)
+                Self::new(of_publish(&source), text).about(id)
             }
             other => Self::new(Sort::INTERNAL, other.to_string()),
         }
+    }
+}
+
+/// Sorts what failed: what may be done all the same, what may work later, and what will not.
+const fn of_failure(error: &OperationError) -> Sort {
+    match error {
+        OperationError::Unconfirmed { .. } => Sort::UNCONFIRMED,
+        OperationError::Publish(source)
+        | OperationError::Desk(DeskError::Publish { source, .. }) => of_publish(source),
+        OperationError::Broker(source) | OperationError::Desk(DeskError::Broker(source)) => {
+            of_broker(source)
+        }
+        OperationError::Desk(DeskError::Store(source)) if !source.retryable() => Sort::INTERNAL,
+        _ => Sort::UNAVAILABLE,
+    }
+}
+
+const fn of_broker(error: &BrokerError) -> Sort {
+    match error {
+        // Something else lies there under our name: it stays until somebody mends it.
+        BrokerError::Topology { .. } => Sort::INTERNAL,
+        _ => Sort::UNAVAILABLE,
+    }
+}
+
+const fn of_publish(error: &PublishError) -> Sort {
+    match error {
+        PublishError::Unknown { .. } => Sort::UNCONFIRMED,
+        other if other.retryable() => Sort::UNAVAILABLE,
+        _ => Sort::INTERNAL,
     }
 }
 
@@ -188,4 +276,49 @@ pub(crate) async fn render(request: Request, next: Next) -> Response {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use leveret_common::store::StoreErrorKind;
+
+    use super::*;
+
+    fn store(kind: StoreErrorKind) -> StoreError {
+        let (endpoint, why) = ("here:6379".to_owned(), "why".to_owned());
+        StoreError { operation: "renew a lease", endpoint, kind, why, source: None }
+    }
+
+    fn topology() -> BrokerError {
+        BrokerError::Topology { name: "lv.lane.mail".to_owned(), why: "differs".to_owned() }
+    }
+
+    #[test]
+    fn what_failed_says_whether_it_may_be_done_and_whether_to_try_again() {
+        let within = Duration::from_secs(1);
+        let why = || "no answer".to_owned();
+        let publish = |source| DeskError::Publish { queue: "mail".parse().unwrap(), source };
+        let cases: [(OperationError, u16); 12] = [
+            (OperationError::Late { operation: "read", within }, 503),
+            (OperationError::Away(why()), 503),
+            (OperationError::Stopped, 503),
+            (OperationError::Unconfirmed { operation: "pause the queue", why: why() }, 504),
+            (PublishError::Unknown { within, why: why() }.into(), 504),
+            (publish(PublishError::Unknown { within, why: why() }).into(), 504),
+            (publish(PublishError::Blocked(why())).into(), 503),
+            (publish(PublishError::Unroutable(why())).into(), 500),
+            (topology().into(), 500),
+            (DeskError::Broker(topology()).into(), 500),
+            (DeskError::Store(store(StoreErrorKind::Timeout)).into(), 503),
+            (DeskError::Store(store(StoreErrorKind::Corrupt)).into(), 500),
+        ];
+        for (error, status) in cases {
+            let text = error.to_string();
+            let problem = Problem::from(error);
+            assert_eq!(problem.0.status, status, "{text}");
+            assert_eq!(problem.0.header.is_some(), status != 500, "{text}");
+        }
+    }
 }

@@ -19,7 +19,7 @@ use crate::connection::{self, Terms};
 use crate::error::GatewayError;
 use crate::guard::Guard;
 use crate::operations::Operations;
-use crate::routes::{self, Door};
+use crate::route::{self, Door};
 
 /// Renders the process's metrics in Prometheus' text format.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
@@ -113,7 +113,7 @@ impl Bound {
         let spawner = Spawner::new();
         let config = Arc::new(config);
         let door = Door {
-            operations: Operations::new(producer, config.check_timeout),
+            operations: Operations::new(&producer, config.known.clone()),
             config: Arc::clone(&config),
             spawner: spawner.clone(),
             metrics,
@@ -121,8 +121,9 @@ impl Bound {
         };
         let guard = Guard { listen: address, tokens: config.tokens.clone() };
         let terms = Terms {
-            router: routes::router(door, guard),
+            router: route::router(door, guard),
             header_timeout: config.header_timeout,
+            write_timeout: config.write_timeout,
             grace: config.grace,
             shutdown: spawner.shutdown_signal(),
         };

@@ -124,7 +124,7 @@ impl Producer {
         let mut records = Vec::with_capacity(fresh.len());
         for (place, draft) in fresh {
             let answer = match confirmed.next() {
-                Some(outcome) => answer(&draft, outcome),
+                Some(outcome) => answer(&draft, outcome, self.label_of(&draft.lane.queue)),
                 None => Err(unanswered(draft.id())),
             };
             if answer.is_ok() && self.options().record {
@@ -137,7 +137,7 @@ impl Producer {
     }
 
     /// Remembers what was accepted, as far as the store is willing.
-    async fn record(&self, records: &[Enqueued]) {
+    pub(crate) async fn record(&self, records: &[Enqueued]) {
         if records.is_empty() {
             return;
         }
@@ -150,12 +150,12 @@ impl Producer {
     }
 }
 
-fn answer(draft: &Draft, outcome: Result<(), PublishError>) -> Answer {
+fn answer(draft: &Draft, outcome: Result<(), PublishError>, queue: String) -> Answer {
     let id = draft.id();
     let name = outcome.as_ref().map_or_else(PublishError::outcome, |()| "ok");
     counter!(
         names::TASKS_ENQUEUED,
-        names::label::QUEUE => draft.lane.queue.to_string(),
+        names::label::QUEUE => queue,
         names::label::CLASS => draft.lane.class.as_str(),
         names::label::OUTCOME => name,
     )

@@ -10,7 +10,7 @@ use leveret_common::broker::{Destination, Publish};
 use leveret_common::clock::Millis;
 use leveret_common::duration;
 use leveret_common::envelope::Envelope;
-use leveret_common::envelope::header::{MAX_MAX_ATTEMPTS, MAX_TAG, MAX_TAGS};
+use leveret_common::envelope::header::{MAX_MAX_ATTEMPTS, MAX_TAG, MAX_TAG_NAME, MAX_TAGS};
 use leveret_common::id::TaskId;
 use leveret_common::name::{KindName, Lane, Namespace, QueueName};
 use leveret_common::store::{Enqueued, TaskState};
@@ -60,7 +60,7 @@ impl Draft {
             let limit = rules.payload_limit;
             return Err(EnqueueError::TooLarge { size: args.len(), limit });
         }
-        let fingerprint = Uuid::new_v5(&Uuid::NAMESPACE_OID, &args);
+        let fingerprint = fingerprint(&args);
         let mut envelope = Envelope::new(named.id, named.kind, args);
         envelope.fixed.key = request.key;
         envelope.fixed.origin_id = named.origin_id;
@@ -97,18 +97,33 @@ impl Draft {
     }
 
     pub(crate) fn to_record(&self) -> Enqueued {
-        let fixed = &self.envelope.fixed;
-        Enqueued {
-            id: self.envelope.id,
-            kind: self.envelope.kind.clone(),
-            lane: self.lane.clone(),
-            at: self.now,
-            not_before: self.envelope.moving.not_before,
-            key: fixed.key.clone(),
-            origin_id: fixed.origin_id.clone(),
-            tags: fixed.tags.clone(),
-            args_fingerprint: self.fingerprint,
-        }
+        record_of(&self.envelope, &self.lane, self.now, self.fingerprint)
+    }
+}
+
+/// Tells args apart without keeping them.
+pub(crate) fn fingerprint(args: &[u8]) -> Uuid {
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, args)
+}
+
+/// Returns what is remembered of a task that was accepted at `at`.
+pub(crate) fn record_of(
+    envelope: &Envelope,
+    lane: &Lane,
+    at: Millis,
+    args_fingerprint: Uuid,
+) -> Enqueued {
+    let fixed = &envelope.fixed;
+    Enqueued {
+        id: envelope.id,
+        kind: envelope.kind.clone(),
+        lane: lane.clone(),
+        at,
+        not_before: envelope.moving.not_before,
+        key: fixed.key.clone(),
+        origin_id: fixed.origin_id.clone(),
+        tags: fixed.tags.clone(),
+        args_fingerprint,
     }
 }
 
@@ -200,12 +215,13 @@ fn check_limits(request: &Request, problems: &mut Vec<Problem>) {
         problems.push(Problem::new("tags", why));
     }
     let wrong = |(name, value): &(&String, &String)| {
-        name.is_empty() || name.len() > MAX_TAG || value.len() > MAX_TAG
+        name.is_empty() || name.len() > MAX_TAG_NAME || value.len() > MAX_TAG
     };
     if let Some((name, _)) = request.tags.iter().find(wrong) {
         let name: String = name.chars().take(40).collect();
         let why = format!(
-            "tag {name:?} is not allowed; a name has 1 to {MAX_TAG} bytes, a value at most {MAX_TAG}"
+            "tag {name:?} is not allowed; a name has 1 to {MAX_TAG_NAME} bytes, a value at most \
+             {MAX_TAG}"
         );
         problems.push(Problem::new("tags", why));
     }
@@ -276,6 +292,13 @@ mod tests {
         fields.sort_unstable();
         let all = ["args", "at", "id", "kind", "max_attempts", "queue", "tags", "timeout"];
         assert_eq!(fields, all, "{found:?}");
+    }
+
+    #[test]
+    fn a_tags_name_fits_a_key_of_amqp() {
+        let tagged = |length: usize| Request::new("a", &1).tag("n".repeat(length), "x");
+        assert!(draft(tagged(MAX_TAG_NAME)).is_ok());
+        assert_eq!(problems(tagged(MAX_TAG_NAME + 1))[0].0, "tags");
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! A [`Request`] is what a sender wants, in the sender's words. [`Producer`] checks it, gives it an
 //! id, publishes it and answers [`Accepted`] once the broker has it safe; [`EnqueueError`] says
-//! what is known when it does not. Read `request`, `draft`, `producer`, `bulk`, in this order.
+//! what is known when it does not. A handler enqueues through an [`Enqueuer`], a program in any
+//! language writes a [`Submission`]. Read `request`, `draft`, `producer`, `bulk`, in this order.
 //!
 //! Guards the promise that *accepted* means *confirmed*: nothing is remembered about a task, and
 //! no repetition is recognised, before the broker confirmed it. This crate performs no task.
@@ -39,10 +40,16 @@ mod bulk;
 mod draft;
 mod error;
 mod find;
+mod follow_up;
 mod known;
+mod labels;
+pub mod nearest;
 mod producer;
 mod request;
+mod submission;
 
 pub use self::error::{EnqueueError, Problem, Problems};
+pub use self::follow_up::{Enqueuer, FollowUpError, MAX_FOLLOW_UP_BYTES, MAX_FOLLOW_UPS};
 pub use self::producer::{Accepted, Enqueue, Options, Producer};
 pub use self::request::Request;
+pub use self::submission::Submission;

@@ -11,12 +11,13 @@ use std::sync::Arc;
 use leveret_common::backend::Backend;
 use leveret_common::clock::Millis;
 use leveret_common::id::{InvalidId, TaskId};
-use leveret_common::name::{KindName, Lane};
+use leveret_common::name::{KindName, Lane, QueueName};
 use leveret_common::store::TaskState;
 use serde::Serialize;
 
 use crate::draft::{Draft, Rules};
 use crate::error::EnqueueError;
+use crate::labels::QueueLabels;
 use crate::request::Request;
 
 /// What a producer is told once.
@@ -69,13 +70,15 @@ pub struct Producer {
 struct Shared {
     backend: Backend,
     options: Options,
+    labels: QueueLabels,
 }
 
 impl Producer {
     /// Creates a producer.
     #[must_use]
     pub fn new(backend: Backend, options: Options) -> Self {
-        Self { shared: Arc::new(Shared { backend, options }) }
+        let labels = QueueLabels::new(options.lanes.values().map(|lane| lane.queue.clone()));
+        Self { shared: Arc::new(Shared { backend, options, labels }) }
     }
 
     /// Begins to enqueue a task of `kind`; awaiting it sends it.
@@ -114,6 +117,11 @@ impl Producer {
     #[must_use]
     pub fn options(&self) -> &Options {
         &self.shared.options
+    }
+
+    /// Returns the queue's label in metrics.
+    pub(crate) fn label_of(&self, queue: &QueueName) -> String {
+        self.shared.labels.of(queue)
     }
 
     pub(crate) fn draft(&self, mut request: Request) -> Result<Draft, EnqueueError> {

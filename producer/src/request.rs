@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::producer::Enqueue;
 
 /// A task to enqueue.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     pub(crate) kind: String,
     pub(crate) args: Args,
@@ -32,7 +32,7 @@ pub struct Request {
 }
 
 /// The args document, and what is known about it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Args {
     /// JSON for sure: we wrote it.
     Written(Bytes),
@@ -57,6 +57,21 @@ impl Request {
     #[must_use]
     pub fn from_json(kind: impl Into<String>, json: impl Into<Bytes>) -> Self {
         Self::with(kind.into(), Args::Given(json.into()))
+    }
+
+    /// Returns the kind, as it was written.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// Returns how many bytes of args there are; 0 where they cannot be written.
+    #[must_use]
+    pub fn args_size(&self) -> usize {
+        match &self.args {
+            Args::Written(json) | Args::Given(json) => json.len(),
+            Args::Failed(_) => 0,
+        }
     }
 
     fn with(kind: String, args: Args) -> Self {
@@ -123,7 +138,7 @@ setters! {
     timeout(timeout: Duration) |request| request.timeout = Some(timeout);
     /// Limits the number of attempts, the first included: 1 to 1,000.
     max_attempts(attempts: u32) |request| request.max_attempts = Some(attempts);
-    /// Adds a tag to find the task by; at most 32 tags of 256 bytes each.
+    /// Adds a tag to find the task by; at most 32 tags, names of 255 bytes, values of 256.
     tag(name: impl Into<String>, value: impl Into<String>) |request| {
         request.tags.insert(name.into(), value.into())
     };

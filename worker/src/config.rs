@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use leveret_common::name::{Class, QueueName};
+use leveret_producer::Options;
+
+use crate::settle::journey::Length;
 
 /// Settings of one worker.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// How many tasks run at once; each lane prefetches at most as many.
+    /// How many tasks run at once, until somebody asks for another number; each lane prefetches at
+    /// most as many.
     pub slots: usize,
     /// The queues it serves.
     pub queues: Vec<QueueName>,
@@ -27,6 +31,11 @@ pub struct Config {
     pub soft_grace: Duration,
     /// How long the ledger remembers an outcome.
     pub retention: Duration,
+    /// How long the broker lets a delivery be unsettled before it closes the channel: RabbitMQ's
+    /// `consumer_timeout`.
+    pub consumer_timeout: Duration,
+    /// How tasks are put in that handlers enqueue.
+    pub enqueue: Options,
 }
 
 impl Default for Config {
@@ -42,11 +51,54 @@ impl Default for Config {
             max_crashes: 3,
             soft_grace: Duration::from_secs(5),
             retention: Duration::from_secs(3_600),
+            consumer_timeout: Duration::from_secs(1_800),
+            enqueue: Options { name: "leveret-worker".to_owned(), ..Options::default() },
         }
     }
 }
 
 impl Config {
+    /// Tells whether a task with this time limit runs detached: its delivery may have waited for a
+    /// slot before, so it could not be held to the end with time to spare.
+    #[must_use]
+    pub fn is_long(&self, limit: Duration) -> bool {
+        limit.saturating_add(self.soft_grace) > self.consumer_timeout / 2
+    }
+
+    /// Returns how long the copy of a detached task is parked (rule T1): long enough that its owner
+    /// has given signs of life, short enough that a dead owner's task runs again soon.
+    #[must_use]
+    pub fn dead_man(&self) -> Duration {
+        (self.heartbeat_ttl * 3).min(self.longest_park())
+    }
+
+    /// Returns how long a suspect of poison waits for its turn at a time. While it waits for all
+    /// slots nothing else starts here, so not for as long as a neighbour may run.
+    #[must_use]
+    pub fn turn_wait(&self) -> Duration {
+        self.dead_man()
+    }
+
+    /// Returns how long a suspect whose turn did not come is parked: so much longer than it waited
+    /// that a neighbour which runs for hours costs the worker a fifth of its time at most. Together
+    /// they are no longer than the retention, for which its crashes are remembered.
+    #[must_use]
+    pub fn turn_pause(&self) -> Duration {
+        (self.turn_wait() * 4).min(self.longest_park())
+    }
+
+    /// Returns how long the outcome of a task is remembered.
+    ///
+    /// That of a detached task outlives a fleet that is stopped for days: when it is over, its copy
+    /// is still parked, and nobody may be there for a while to see that it is settled.
+    #[must_use]
+    pub fn retention_of(&self, length: Length) -> Duration {
+        match length {
+            Length::Short => self.retention,
+            Length::Long => self.retention.max(LONG_RETENTION),
+        }
+    }
+
     /// Returns how long a copy may be parked because its task is busy or its kind unknown: half the
     /// retention, so that it is back while the ledger still remembers how the task ended (rule T1).
     #[must_use]
@@ -54,18 +106,17 @@ impl Config {
         self.retention / 2
     }
 
-    /// Returns how many deliveries each lane may prefetch: as many as there are slots, so that one
-    /// busy lane alone can fill them all.
+    /// Returns how long a delivery may wait for a slot before it is returned: a third of
+    /// [`consumer_timeout`](Self::consumer_timeout), so that a run can still begin in time.
     #[must_use]
-    pub fn prefetch(&self) -> u16 {
-        u16::try_from(self.slots.max(1)).unwrap_or(u16::MAX)
+    pub fn stale_after(&self) -> Duration {
+        self.consumer_timeout / 3
     }
 }
 
+/// How long the outcome of a detached task is remembered at least.
+const LONG_RETENTION: Duration = Duration::from_secs(7 * 86_400);
 /// How long a kind nobody knows is parked before its task is dead: a deploy's time.
 pub(crate) const DEPLOY_WINDOW: Duration = Duration::from_secs(600);
 /// A wait this short is waited in the worker, without a slot.
 pub(crate) const SHORT_WAIT: Duration = Duration::from_millis(250);
-/// A delivery that waited so long for a slot is returned: a third of RabbitMQ's default
-/// `consumer_timeout` of 30 minutes.
-pub(crate) const STALE_AFTER: Duration = Duration::from_secs(600);

@@ -6,15 +6,24 @@ use std::time::Duration;
 
 use leveret_common::clock::Millis;
 use leveret_common::envelope::{DeadReason, Envelope};
-use leveret_common::ledger::{Decision, Failure, Outcome};
+use leveret_common::ledger::{Decision, Failure, FollowUp, Outcome};
 use leveret_common::retry::{self, RetryPolicy, Verdict};
 
-use crate::handler::{Reply, TaskError};
+use crate::handler::TaskError;
+
+/// A success whose follow-ups are ready to be published.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Success {
+    /// What the handler answered: JSON text.
+    pub result: Option<String>,
+    /// The messages of the follow-ups.
+    pub follow_ups: Vec<FollowUp>,
+}
 
 /// Decides what becomes of a task after an attempt; `draw` (0 ≤ draw < 1) is the jitter's luck.
 #[must_use]
 pub fn decide(
-    answer: Result<Reply, TaskError>,
+    answer: Result<Success, TaskError>,
     envelope: &Envelope,
     policy: &RetryPolicy,
     now: Millis,
@@ -25,9 +34,9 @@ pub fn decide(
         after_failure(failure, asked, envelope, policy, draw)
     };
     let outcome = match answer {
-        Ok(reply) => {
-            let outcome = Outcome::Done { result: reply.result };
-            return Decision { outcome, follow_ups: reply.follow_ups };
+        Ok(success) => {
+            let outcome = Outcome::Done { result: success.result };
+            return Decision { outcome, follow_ups: success.follow_ups };
         }
         Err(TaskError::Failed { class, message }) => failed(class, message, None),
         Err(TaskError::RetryIn { after, class, message }) => failed(class, message, Some(after)),
@@ -50,7 +59,7 @@ fn after_failure(
     let first = envelope.moving.first_failed_at.unwrap_or(failure.at);
     let question = retry::Failure {
         class: &failure.class,
-        attempt: envelope.order.attempt,
+        attempt: envelope.counted_attempts(),
         age: failure.at.since(first),
         asked,
         max_attempts: envelope.fixed.max_attempts,

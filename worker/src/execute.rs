@@ -1,7 +1,7 @@
 //! Runs one attempt of a handler within its time limits, and survives whatever it does.
 //!
-//! At the soft limit the handler's token is cancelled, at the hard one its future is dropped. A
-//! panic is a failed attempt. What the answer means for the task is decided in
+//! At the soft limit the handler's token is cancelled, at the hard one its future is dropped; a
+//! cancelled task goes the same way. A panic is a failed attempt. What the answer means for the task is decided in
 //! [`crate::decide`].
 
 use std::sync::Arc;
@@ -17,11 +17,6 @@ use crate::handler::{Execution, Handler, MAX_RESULT, Reply, TaskError};
 /// How long a handler has to notice that a drain's grace is over.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Most follow-ups that go with one success.
-const MAX_FOLLOW_UPS: usize = 100;
-/// Most bytes of args in all of them.
-const MAX_FOLLOW_UP_BYTES: usize = 1024 * 1024;
-
 /// The time limits of one attempt.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -29,6 +24,15 @@ pub struct Limits {
     pub soft: Duration,
     /// So long after that, it is dropped.
     pub grace: Duration,
+}
+
+/// What ends an attempt from outside.
+#[derive(Debug, Clone, Copy)]
+pub struct Ends<'a> {
+    /// Somebody cancelled the task.
+    pub cancelled: &'a CancellationToken,
+    /// A drain's grace is over.
+    pub over: &'a CancellationToken,
 }
 
 /// How an attempt ended.
@@ -40,7 +44,7 @@ pub enum Ended {
     Released,
 }
 
-/// Runs one attempt. `over` is cancelled when a drain's grace is over.
+/// Runs one attempt. A cancelled task has as long to stop as one that is over its soft limit.
 ///
 /// # Cancel safety
 /// Dropped, the handler runs on without anybody waiting for it.
@@ -49,7 +53,7 @@ pub async fn execute(
     handler: Arc<dyn Handler>,
     execution: Execution,
     limits: Limits,
-    over: &CancellationToken,
+    ends: Ends<'_>,
 ) -> Ended {
     let cancel = execution.cancel.clone();
     let mut running = handlers.spawn(async move { handler.perform(execution).await });
@@ -57,9 +61,15 @@ pub async fn execute(
         answer = &mut running => ended(answer),
         () = sleep(limits.soft) => {
             cancel.cancel();
-            overtime(&mut running, limits, over).await
+            let after = format!("no success within {:?}", limits.soft);
+            overtime(&mut running, limits, ends.over, ("timeout", &after)).await
         }
-        () = over.cancelled() => {
+        () = ends.cancelled.cancelled() => {
+            cancel.cancel();
+            let after = "the task was cancelled";
+            overtime(&mut running, limits, ends.over, ("cancelled", after)).await
+        }
+        () = ends.over.cancelled() => {
             cancel.cancel();
             last_words(&mut running).await
         }
@@ -68,23 +78,23 @@ pub async fn execute(
 
 type Answer = Result<Reply, TaskError>;
 
-/// After the soft limit: a success still counts, anything else is a timeout.
+/// After the soft limit or a cancel: a success still counts, anything else is a failure of `class`.
 async fn overtime(
     running: &mut JoinHandle<Answer>,
     limits: Limits,
     over: &CancellationToken,
+    (class, after): (&str, &str),
 ) -> Ended {
-    let after = format!("no success within {:?}", limits.soft);
     let answer = tokio::select! {
         answer = &mut *running => match ended(answer) {
             Ended::Answered(Err(TaskError::Failed { message, .. })) => {
-                Err(TaskError::failed("timeout", format!("{after}; then: {message}")))
+                Err(TaskError::failed(class, format!("{after}; then: {message}")))
             }
             other => return other,
         },
         () = sleep(limits.grace) => {
             abort(running).await;
-            Err(TaskError::failed("timeout", format!("{after}; stopped")))
+            Err(TaskError::failed(class, format!("{after}; stopped")))
         }
         () = over.cancelled() => return last_words(running).await,
     };
@@ -127,15 +137,6 @@ fn checked(answer: Result<Answer, JoinError>) -> Answer {
     if size > MAX_RESULT {
         let why = format!("the result has {size} bytes of JSON; at most {MAX_RESULT} are kept");
         return Err(TaskError::failed("result", why));
-    }
-    let bytes: usize = reply.follow_ups.iter().map(|next| next.wire.body.len()).sum();
-    let count = reply.follow_ups.len();
-    if count > MAX_FOLLOW_UPS || bytes > MAX_FOLLOW_UP_BYTES {
-        let why = format!(
-            "{count} follow-ups of {bytes} bytes; at most {MAX_FOLLOW_UPS} of \
-             {MAX_FOLLOW_UP_BYTES} bytes go with a success: enqueue more during the run"
-        );
-        return Err(TaskError::failed("follow-ups", why));
     }
     Ok(reply)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use leveret_common::store::{Heartbeat, Renewal, StoreError, WorkerInfo};
+use leveret_common::store::{Heartbeat, Renewal, StoreError, WorkerInfo, WorkerState};
 use leveret_common::telemetry::names::{self, field, label};
 use metrics::{counter, gauge};
 use tokio::time::{MissedTickBehavior, interval};
@@ -46,12 +46,8 @@ pub async fn run(shared: Arc<Shared>, info: WorkerInfo, end: CancellationToken) 
 /// Dropped, it may or may not have been written.
 pub async fn renew(shared: &Shared, info: &WorkerInfo) -> Result<(), StoreError> {
     let Shared { backend, config, holdings, contact, .. } = shared;
-    let state = if shared.status.is_draining() { "draining" } else { "running" };
-    let heartbeat = Heartbeat {
-        owner: shared.owner,
-        held: holdings.list(),
-        info: WorkerInfo { state: state.to_owned(), ..info.clone() },
-    };
+    let heartbeat =
+        Heartbeat { owner: shared.owner, held: holdings.list(), info: describe(shared, info) };
     let begun = Instant::now();
     let renewal = backend.fleet.beat(&heartbeat, config.heartbeat_ttl).await?;
     let kept = renewal == Renewal::Kept;
@@ -73,7 +69,7 @@ pub async fn renew(shared: &Shared, info: &WorkerInfo) -> Result<(), StoreError>
 }
 
 fn observe(shared: &Shared) {
-    gauge!(names::SLOTS).set(as_number(shared.config.slots));
+    gauge!(names::SLOTS).set(as_number(shared.slots.all()));
     gauge!(names::SLOTS_IN_USE).set(as_number(shared.slots.taken()));
 }
 
@@ -82,21 +78,61 @@ const fn as_number(count: usize) -> f64 {
     count as f64
 }
 
-/// Says of this process what its heartbeats carry.
+/// Says of this process what does not change.
 #[must_use]
 pub fn introduce(shared: &Shared) -> WorkerInfo {
     let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    let now = shared.backend.clock.now();
     WorkerInfo {
         host: host.unwrap_or_else(|| "unknown".to_owned()),
         pid: std::process::id(),
-        started_at: shared.backend.clock.now(),
+        started_at: now,
+        at: now,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        slots: u32::try_from(shared.config.slots).unwrap_or(u32::MAX),
-        queues: shared.config.queues.iter().map(ToString::to_string).collect(),
+        slots: 0,
+        in_use: 0,
+        lanes: Vec::new(),
         kinds: shared.registry.names().map(ToString::to_string).collect(),
-        state: String::new(),
+        state: WorkerState::Running,
+        attempts: 0,
+        memory: 0,
     }
+}
+
+/// Adds what does.
+fn describe(shared: &Shared, info: &WorkerInfo) -> WorkerInfo {
+    let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
+    WorkerInfo {
+        at: shared.backend.clock.now(),
+        slots: number(shared.slots.all()),
+        in_use: number(shared.slots.taken()),
+        lanes: shared.lanes.describe(&shared.buffer, Instant::now()),
+        state: shared.status.state(),
+        attempts: shared.lanes.attempts(),
+        memory: resident_memory(),
+        ..info.clone()
+    }
+}
+
+/// Returns the bytes that the process holds in memory; 0 where the system does not say.
+fn resident_memory() -> u64 {
+    // A file of the kernel's own: reading it waits for no disk.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    kib.map_or(0, |kib| kib.saturating_mul(1_024))
 }
 
 /// How long a drained worker tries to take its heartbeat away.
 pub const LEAVE_WITHIN: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_of_a_process_is_known_where_the_system_says() {
+        let says = std::path::Path::new("/proc/self/status").exists();
+        assert_eq!(resident_memory() > 1_000_000, says, "{}", resident_memory());
+    }
+}

@@ -3,7 +3,7 @@
 //! Read in this order: [`handler`] (what a user writes), [`Worker`] (the parts and their order),
 //! [`fetch`] (from lanes to slots), [`settle`] (from a delivery to its ack; the safety of Leveret
 //! is in [`settle::journey`]), [`execute`] and [`decide`] (one attempt and what it means),
-//! [`heartbeat`] and [`contact`] (who lives).
+//! [`heartbeat`] and [`contact`] (who lives), [`control`] (what operators ask).
 //!
 //! Guarantees: an accepted task ends as done or as a dead letter, whatever is killed; it runs
 //! again only in the windows that `docs/guarantees.md` lists.
@@ -20,11 +20,13 @@
 
 mod config;
 pub mod contact;
+pub mod control;
 pub mod decide;
 pub mod execute;
 pub mod fetch;
 pub mod handler;
 pub mod heartbeat;
+pub mod lanes;
 pub mod probe;
 pub mod settle;
 pub mod shared;

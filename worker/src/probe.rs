@@ -6,6 +6,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::routing::get;
+use leveret_common::name::QueueName;
+use leveret_common::store::WorkerState;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -45,16 +47,7 @@ impl Probe {
     ) -> Result<Self, ProbeError> {
         let listener =
             TcpListener::bind(address).await.map_err(|source| ProbeError { address, source })?;
-        let ready = move || {
-            let answer = match (status.is_draining(), status.is_ready()) {
-                (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
-                (false, true) => (StatusCode::OK, "ready\n"),
-                (false, false) => {
-                    (StatusCode::SERVICE_UNAVAILABLE, "store or broker are out of reach\n")
-                }
-            };
-            std::future::ready(answer)
-        };
+        let ready = move || std::future::ready(readiness(&status));
         let metrics = move || {
             let text = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
             std::future::ready((text, render()))
@@ -86,4 +79,25 @@ impl Probe {
             .with_graceful_shutdown(async move { shutdown.cancelled().await })
             .await
     }
+}
+
+/// What `/readyz` answers: yes means that the worker takes tasks of every queue that is not paused.
+fn readiness(status: &Status) -> (StatusCode, String) {
+    let no = |why: &str| (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"));
+    match status.state() {
+        WorkerState::Draining => return no("draining"),
+        WorkerState::Quiet => {
+            return no("quiet: somebody asked this worker to take no tasks, ask it to resume");
+        }
+        WorkerState::Running => {}
+    }
+    if !status.is_well() {
+        return no("store or broker are out of reach");
+    }
+    let paused = status.paused();
+    if paused.is_empty() {
+        return (StatusCode::OK, "ready\n".to_owned());
+    }
+    let names: Vec<&str> = paused.iter().map(QueueName::as_str).collect();
+    (StatusCode::OK, format!("ready; paused queues: {}\n", names.join(", ")))
 }

@@ -9,19 +9,23 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use leveret_common::backend::Backend;
-use leveret_common::broker::{Consumer, Publish, Receipt, Settle};
+use leveret_common::broker::{Consumer, Destination, Publish, Receipt, Settle};
+use leveret_common::desk::letter;
 use leveret_common::id::Owner;
 use leveret_common::spawn::Spawner;
-use leveret_common::store::StoreError;
+use leveret_common::store::{Letter, StoreError};
 use leveret_common::telemetry::names::field;
+use leveret_producer::Producer;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::config::Config;
 use crate::contact::Contact;
+use crate::control::Controls;
 use crate::fetch::Arrived;
 use crate::fetch::buffer::Buffer;
 use crate::handler::Registry;
+use crate::lanes::Lanes;
 use crate::settle::holdings::Holdings;
 use crate::slot::Slots;
 use crate::status::Status;
@@ -30,6 +34,8 @@ use crate::status::Status;
 pub struct Shared {
     /// The seams.
     pub backend: Backend,
+    /// Puts in what handlers enqueue.
+    pub producer: Producer,
     /// The settings.
     pub config: Config,
     /// The kinds.
@@ -38,6 +44,10 @@ pub struct Shared {
     pub owner: Owner,
     /// The claims held.
     pub holdings: Holdings,
+    /// What operators ask for.
+    pub controls: Arc<Controls>,
+    /// The lanes.
+    pub lanes: Arc<Lanes>,
     /// The contact with the store.
     pub contact: Contact,
     /// What waits for a slot.
@@ -50,8 +60,12 @@ pub struct Shared {
     pub handlers: Spawner,
     /// Cancelled when a drain begins: take nothing new.
     pub stop: CancellationToken,
-    /// Cancelled when the drain's grace is over: let go of everything.
+    /// Cancelled when the drain's grace is over: let go of what runs.
     pub over: CancellationToken,
+    /// Cancelled a little later, when what was let go of should have been recorded: give up.
+    pub gone: CancellationToken,
+    /// Cancelled when the worker is no more: everything ends where it is, as if it was killed.
+    pub dropped: CancellationToken,
 }
 
 /// What came of asking the store.
@@ -79,6 +93,19 @@ fn pauses() -> impl Iterator<Item = Duration> {
 }
 
 impl Shared {
+    /// Starts a part of the worker in `group`; it is dropped when the worker is.
+    pub fn spawn(&self, group: &Spawner, part: impl Future<Output = ()> + Send + 'static) {
+        let dropped = self.dropped.clone();
+        group.spawn(async move {
+            tokio::select! {
+                // Not a step more: it would be told that its handler has ended.
+                biased;
+                () = dropped.cancelled() => {}
+                () = part => {}
+            }
+        });
+    }
+
     /// Repeats a request to the store until it is answered, or `until` is cancelled.
     ///
     /// # Cancel safety
@@ -105,8 +132,8 @@ impl Shared {
         Asked::Over
     }
 
-    /// Repeats a request that records an outcome until it is answered; nothing when the drain's
-    /// grace is over first. What cannot be read is asked for again too: the outcome is kept until
+    /// Repeats a request that records an outcome until it is answered; nothing when the drain
+    /// is over first. What cannot be read is asked for again too: the outcome is kept until
     /// somebody has mended the store.
     ///
     /// # Cancel safety
@@ -116,11 +143,11 @@ impl Shared {
         F: Future<Output = Result<Vec<T>, StoreError>>,
     {
         loop {
-            match self.ask(&self.over, &request).await {
+            match self.ask(&self.gone, &request).await {
                 Asked::Answered(answer) => return Some(answer),
                 Asked::Over => return None,
                 Asked::Unreadable => tokio::select! {
-                    () = self.over.cancelled() => return None,
+                    () = self.gone.cancelled() => return None,
                     () = tokio::time::sleep(LOOK_AGAIN) => {}
                 },
             }
@@ -188,9 +215,36 @@ impl Shared {
     /// # Cancel safety
     /// Dropped, the delivery stays unsettled.
     pub async fn move_on(&self, arrived: &Arrived, copy: Publish) {
-        if self.publish(&self.over, vec![copy]).await {
+        if self.publish(&self.gone, vec![copy]).await {
             leveret_common::failpoint::pass("park.confirmed");
             self.settle(arrived, Settle::Ack).await;
+        }
+    }
+
+    /// Describes the dead letters among messages that are to be published.
+    #[must_use]
+    pub fn letters_in(&self, batch: &[Publish]) -> Vec<Letter> {
+        let now = self.backend.clock.now();
+        let described = batch.iter().filter_map(|publish| match &publish.to {
+            Destination::Dead(queue) => {
+                Some(letter::describe(&self.backend.namespace, queue, &publish.wire, now, now))
+            }
+            Destination::Lane(_) | Destination::Delay { .. } => None,
+        });
+        described.collect()
+    }
+
+    /// Lists dead letters that are confirmed. Best effort: what is missing in the list is mended
+    /// by a walk of the queue.
+    ///
+    /// # Cancel safety
+    /// Dropped, any of them may or may not have been listed.
+    pub async fn list_letters(&self, letters: Vec<Letter>) {
+        if letters.is_empty() {
+            return;
+        }
+        if let Err(error) = self.backend.letters.describe(&letters).await {
+            warn!({ field::ERROR } = %error, "the list of dead letters lags behind");
         }
     }
 }

@@ -1,34 +1,45 @@
-//! What a worker says of its own state: alive, ready, draining.
+//! What a worker says of its own state: alive, ready, quiet, draining.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use leveret_common::broker::Consumer;
+use leveret_common::name::QueueName;
+use leveret_common::store::WorkerState;
 
 use crate::contact::Contact;
+use crate::control::Controls;
+use crate::lanes::Lanes;
 
 /// The state of a worker, for probes.
-#[derive(Default)]
 pub struct Status {
     draining: AtomicBool,
     store: AtomicBool,
-    consumers: Mutex<Vec<Option<Arc<dyn Consumer>>>>,
+    lanes: Arc<Lanes>,
+    controls: Arc<Controls>,
 }
 
 impl Status {
-    /// Tells whether the worker takes tasks: the broker knows each of its consumers, the store
-    /// answers, and no drain has begun.
+    pub(crate) fn new(lanes: Arc<Lanes>, controls: Arc<Controls>) -> Self {
+        Self { draining: AtomicBool::default(), store: AtomicBool::default(), lanes, controls }
+    }
+
+    /// Tells whether the worker takes tasks: it is [well](Self::is_well), and was not asked to be
+    /// quiet.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        let consumers = self.consumers.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = |consumer: &Option<Arc<dyn Consumer>>| {
-            consumer.as_ref().is_some_and(|consumer| consumer.is_consuming())
-        };
+        self.state() == WorkerState::Running && self.is_well()
+    }
+
+    /// Tells whether nothing is wrong: the broker knows each consumer that there should be, the
+    /// store answers, and no drain has begun. A paused queue should have no consumer.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        let mut wanted = self.lanes.names().filter(|lane| self.controls.takes(lane));
         !self.is_draining()
             && self.store.load(Ordering::SeqCst)
-            && !consumers.is_empty()
-            && consumers.iter().all(known)
+            && wanted.all(|lane| self.lanes.is_consuming(lane))
     }
 
     /// Tells whether a drain has begun.
@@ -37,21 +48,24 @@ impl Status {
         self.draining.load(Ordering::SeqCst)
     }
 
+    /// Says what the worker does with new tasks.
+    #[must_use]
+    pub fn state(&self) -> WorkerState {
+        match (self.is_draining(), self.controls.is_quiet()) {
+            (true, _) => WorkerState::Draining,
+            (false, true) => WorkerState::Quiet,
+            (false, false) => WorkerState::Running,
+        }
+    }
+
+    /// Names those of its queues that are paused.
+    #[must_use]
+    pub fn paused(&self) -> BTreeSet<QueueName> {
+        self.controls.paused()
+    }
+
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
-    }
-
-    pub(crate) fn expect_lanes(&self, lanes: usize) {
-        let mut consumers = self.consumers.lock().unwrap_or_else(PoisonError::into_inner);
-        consumers.clear();
-        consumers.resize(lanes, None);
-    }
-
-    pub(crate) fn consuming(&self, lane: usize, consumer: Option<Arc<dyn Consumer>>) {
-        let mut consumers = self.consumers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = consumers.get_mut(lane) {
-            *place = consumer;
-        }
     }
 
     pub(crate) fn heard_from_store(&self, contact: &Contact, ttl: Duration) {

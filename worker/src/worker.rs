@@ -4,22 +4,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leveret_common::backend::Backend;
+use leveret_common::desk::Keeper;
 use leveret_common::id::Owner;
-use leveret_common::name::Lane;
 use leveret_common::spawn::Spawner;
+use leveret_common::store::WorkerInfo;
 use leveret_common::telemetry::names::{self, field};
+use leveret_producer::Producer;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::config::{Config, STALE_AFTER};
+use crate::config::Config;
 use crate::contact::Contact;
+use crate::control::{self, Controls};
 use crate::fetch::buffer::Buffer;
 use crate::fetch::intake;
 use crate::fetch::picker::Picker;
 use crate::handler::Registry;
 use crate::heartbeat;
+use crate::lanes::Lanes;
 use crate::settle::holdings::Holdings;
 use crate::settle::pipeline;
 use crate::shared::Shared;
@@ -30,7 +34,7 @@ use crate::status::Status;
 const LET_GO_WITHIN: Duration = Duration::from_secs(3);
 /// How often to look for deliveries that have waited too long.
 const LOOK_FOR_STALE: Duration = Duration::from_secs(5);
-/// How long to wait before another try to write the first heartbeat.
+/// How long to wait before another try to reach the store for the first time.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Performs tasks until it is told to stop.
@@ -56,19 +60,26 @@ impl Worker {
     /// When the threads for handlers cannot be started.
     pub fn new(backend: Backend, registry: Registry, config: Config) -> Result<Self, WorkerError> {
         let runtime = HandlerRuntime::start()?;
+        let lanes = Arc::new(Lanes::new(&config.queues, &config.classes));
+        let controls = Arc::new(Controls::new(config.slots));
         let shared = Shared {
+            status: Arc::new(Status::new(Arc::clone(&lanes), Arc::clone(&controls))),
+            lanes,
+            controls,
             buffer: Buffer::new(Picker::new(&config.classes, config.strict)),
             slots: Slots::new(config.slots),
             handlers: Spawner::on(runtime.handle()),
+            producer: Producer::new(backend.clone(), config.enqueue.clone()),
             backend,
             registry,
             config,
             owner: Owner::mint(),
             holdings: Holdings::default(),
             contact: Contact::default(),
-            status: Arc::default(),
             stop: CancellationToken::new(),
             over: CancellationToken::new(),
+            gone: CancellationToken::new(),
+            dropped: CancellationToken::new(),
         };
         Ok(Self { shared: Arc::new(shared), runtime })
     }
@@ -79,8 +90,9 @@ impl Worker {
         Arc::clone(&self.shared.status)
     }
 
-    /// Runs until `stop` is cancelled, then drains: takes nothing new, returns what was not
-    /// started, lets running tasks finish within the grace, releases the rest.
+    /// Runs until `stop` is cancelled or an operator asks it to stop, then drains: takes nothing
+    /// new, returns what was not started, lets running tasks finish within the grace, releases the
+    /// rest.
     ///
     /// # Errors
     /// None so far: store and broker may be away as long as they like.
@@ -90,21 +102,26 @@ impl Worker {
     pub async fn run(self, stop: CancellationToken) -> Result<(), WorkerError> {
         names::describe();
         let Self { shared, runtime } = self;
+        // Whatever was started here ends with this, wherever it is.
+        let _dropped = shared.dropped.clone().drop_guard();
+        // An operator's stop is for this worker, not for whoever else the caller's is for.
+        let stop = stop.child_token();
         let end = CancellationToken::new();
-        let (beats, intakes, sorters, slots) =
-            (Spawner::new(), Spawner::new(), Spawner::new(), Spawner::new());
+        let (beats, keepers, intakes, sorters, slots) =
+            (Spawner::new(), Spawner::new(), Spawner::new(), Spawner::new(), Spawner::new());
         let info = heartbeat::introduce(&shared);
-        // No claim before the first heartbeat (rule L3).
-        while let Err(error) = heartbeat::renew(&shared, &info).await {
-            warn!({ field::ERROR } = %error, "first heartbeat is not written");
-            tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                () = tokio::time::sleep(AGAIN_AFTER) => {}
-            }
+        if !enter(&shared, &info, &stop).await {
+            return Ok(());
         }
-        beats.spawn(heartbeat::run(Arc::clone(&shared), info, end.clone()));
-        take_in(&shared, &intakes, &sorters);
-        intakes.spawn(return_stale(Arc::clone(&shared)));
+        shared.spawn(&beats, heartbeat::run(Arc::clone(&shared), info, end.clone()));
+        shared.spawn(&beats, control::run(Arc::clone(&shared), stop.clone(), end.clone()));
+        let keeper = Keeper::new(shared.backend.clone(), shared.config.queues.clone());
+        shared.spawn(&keepers, keeper.run(shared.stop.clone()));
+        for lane in shared.lanes.names() {
+            let intake = intake::run(Arc::clone(&shared), lane.clone(), sorters.clone());
+            shared.spawn(&intakes, intake);
+        }
+        shared.spawn(&intakes, return_stale(Arc::clone(&shared)));
         info!({ field::OWNER } = %shared.owner, { field::COUNT } = shared.config.slots, "worker runs");
 
         dispatch(&shared, &slots, &stop).await;
@@ -118,10 +135,11 @@ impl Worker {
             info!("grace is over, running tasks are released");
         }
         shared.over.cancel();
-        let rest = async { tokio::join!(slots.drained(), sorters.drained()) };
+        let rest = async { tokio::join!(slots.drained(), sorters.drained(), keepers.drained()) };
         if timeout(LET_GO_WITHIN, rest).await.is_err() {
             warn!("some tasks did not let go; they run again elsewhere");
         }
+        shared.gone.cancel();
         end.cancel();
         beats.drained().await;
         let leave = shared.backend.fleet.leave(shared.owner);
@@ -134,20 +152,22 @@ impl Worker {
     }
 }
 
-fn take_in(shared: &Arc<Shared>, intakes: &Spawner, sorters: &Spawner) {
-    let lanes: Vec<Lane> = shared
-        .config
-        .queues
-        .iter()
-        .flat_map(|queue| {
-            shared.config.classes.iter().map(|(class, _)| Lane::new(queue.clone(), *class))
-        })
-        .collect();
-    let prefetch = shared.config.prefetch();
-    shared.status.expect_lanes(lanes.len());
-    for (index, lane) in lanes.into_iter().enumerate() {
-        let intake = intake::run(Arc::clone(shared), lane, index, prefetch, sorters.clone());
-        intakes.spawn(intake);
+/// Writes the first heartbeat (no claim before it, rule L3), and reads which queues are paused;
+/// false when the worker is stopped first.
+async fn enter(shared: &Shared, info: &WorkerInfo, stop: &CancellationToken) -> bool {
+    loop {
+        let entered = async {
+            heartbeat::renew(shared, info).await?;
+            control::read_pauses(shared).await
+        };
+        match entered.await {
+            Ok(()) => return true,
+            Err(error) => warn!({ field::ERROR } = %error, "store does not let the worker in"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return false,
+            () = tokio::time::sleep(AGAIN_AFTER) => {}
+        }
     }
 }
 
@@ -159,7 +179,7 @@ async fn return_stale(shared: Arc<Shared>) {
             () = shared.stop.cancelled() => return,
             () = tokio::time::sleep(LOOK_FOR_STALE) => {}
         }
-        shared.hand_back(shared.buffer.drain_stale(STALE_AFTER)).await;
+        shared.hand_back(shared.buffer.drain_stale(shared.config.stale_after())).await;
     }
 }
 
@@ -176,9 +196,8 @@ async fn dispatch(shared: &Arc<Shared>, slots: &Spawner, stop: &CancellationToke
             () = stop.cancelled() => return,
             permit = next => permit,
         };
-        let Some(permit) = permit else { return };
         if let Some(arrived) = shared.buffer.take() {
-            slots.spawn(pipeline::settle(Arc::clone(shared), arrived, permit));
+            shared.spawn(slots, pipeline::settle(Arc::clone(shared), arrived, permit));
         }
     }
 }

@@ -2,8 +2,12 @@
 //! asks the gateway or prints something and ends.
 
 mod config;
+mod dead;
 mod dev;
+mod doctor;
+mod each;
 mod gateway;
+mod queue;
 mod task;
 mod version;
 mod worker;
@@ -25,9 +29,12 @@ pub(crate) async fn perform(line: CommandLine) -> Result<(), Error> {
         Command::Version => version::run(format),
         Command::Config(command) => config::run(&command, &load(shared)?, format),
         Command::Task(command) => task::run(command, &load(shared)?.settings, format).await,
+        Command::Dead(command) => dead::run(command, &load(shared)?.settings, format).await,
+        Command::Queue(command) => queue::run(command, &load(shared)?.settings, format).await,
+        Command::Doctor => doctor::run(load(shared)?.settings, format).await,
         // The signals are caught before anything else, so that none of a role's life is without.
         Command::Dev => dev::run(load(shared)?.settings, Signals::catch()?, format).await,
-        Command::Worker => worker::run(load(shared)?.settings, Signals::catch()?, format).await,
+        Command::Worker { verb } => worker::run(verb, load(shared)?.settings, format).await,
         Command::Gateway => gateway::run(load(shared)?.settings, Signals::catch()?, format).await,
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::fake::Fake;
 use crate::home::Home;
 use crate::role::{Role, eventually};
 
@@ -84,4 +85,37 @@ fn where_no_answer_comes_it_is_told_from_which_line_to_go_on() {
     let left =
         home.feed("{\"kind\":\"a\"}\n", &["task", "enqueue", "--ndjson", "--gateway-url", url]);
     left.fails(4, &["no gateway answers at http://127.0.0.1:1", "from line 1 on"]);
+}
+
+#[test]
+fn lines_behind_one_that_was_not_taken_are_sent_again_whatever_was_answered_to_them() {
+    let refused = |line: u64, sort: &str, status: u16| {
+        let problem = json!({ "type": format!("/problems/{sort}"), "status": status });
+        json!({ "line": line, "error": problem }).to_string()
+    };
+    let accepted = |line: u64| json!({ "line": line, "id": "a" }).to_string();
+    let (away, bad) = (refused(3, "unavailable", 503), refused(4, "invalid-task", 400));
+    let first = [accepted(1), accepted(2), away, bad].map(|line| line + "\n").concat();
+    let fake = Fake::new("application/x-ndjson", vec![first, accepted(1)]);
+    let input = "{\"kind\":\"a\"}\n".repeat(5);
+    let line = ["task", "enqueue", "--ndjson", "--gateway-max-batch", "4", "--gateway-url"];
+    let left = Home::new().feed(&input, &[&line[..], &[&fake.url]].concat());
+    left.fails(4, &["503 unavailable", "lines 1 to 2 are answered", "from line 3 on"]);
+    assert_eq!(fake.asked(), 1, "it went on: {left:?}");
+}
+
+#[test]
+fn a_line_that_is_too_long_does_not_hide_what_was_sent() {
+    let home = Home::new();
+    let dev = Role::dev(&home);
+    let good = "{\"kind\":\"demo.echo\"}\n";
+    let input = format!("{good}{good}\"{}\"\n{good}", "x".repeat(9 << 20));
+    let left = dev.feed(&input, &["task", "enqueue", "--ndjson", "-o", "json"]);
+    left.fails(2, &["stdin, line 3", "more than", "lines 1 to 2 are answered"]);
+    left.fails(2, &["later ones were not sent", "from line 3 on"]);
+    assert_eq!(left.json()["accepted"], 2);
+    // Where nothing was sent there is nothing to tell but why.
+    let left = dev.feed(&input[2 * good.len()..], &["task", "enqueue", "--ndjson"]);
+    left.fails(2, &["stdin, line 1"]);
+    assert!(!left.stderr.contains("answered") && left.stdout.is_empty(), "{left:?}");
 }

@@ -77,6 +77,12 @@ impl Home {
 }
 
 impl Left {
+    /// Returns the JSON documents of stdout, one a line.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        let line = |line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {self:?}"));
+        self.stdout.lines().map(line).collect()
+    }
+
     /// Returns stdout as the one JSON document that it is.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))

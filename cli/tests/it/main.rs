@@ -12,12 +12,27 @@
 )]
 
 mod bulk;
+mod cancel;
+mod dead;
+mod discard;
+mod doctor;
+mod explain;
+mod fake;
 mod fleet;
+mod ground;
 mod home;
+mod letters;
+#[cfg(feature = "proofs")]
+mod proofs;
+mod queues;
 mod refusals;
 mod role;
 mod roles;
 mod servers;
 mod settings;
 mod signals;
+mod story;
 mod tasks;
+mod terminal;
+mod walks;
+mod workers;

@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 
+use crate::fake::Fake;
 use crate::home::Home;
 use crate::role::Role;
 
@@ -74,6 +75,16 @@ fn a_gateway_that_is_not_there_is_named_with_the_way_to_start_one() {
     home.run(&[&["task", "enqueue", "demo.echo"][..], &url].concat()).fails(4, &told);
     home.run(&[&["task", "show", "x"][..], &url].concat()).fails(4, &told);
     home.run(&[&["task", "wait", "x"][..], &url].concat()).fails(4, &told);
+}
+
+#[test]
+fn a_gateway_that_says_nothing_is_told_apart_from_one_that_is_not_there() {
+    let fake = Fake::new("application/json", Vec::new());
+    let to = ["--gateway-url", &fake.url, "--gateway-request-timeout", "1s"];
+    let left = Home::new().run(&[&["dead", "replay", "m-1"][..], &to].concat());
+    left.fails(4, &[&fake.url, "did not answer in time", "the request may have arrived"]);
+    left.fails(4, &["gateway.request_timeout"]);
+    assert!(!left.stderr.contains("no gateway answers"), "{}", left.stderr);
 }
 
 #[test]

@@ -36,7 +36,13 @@ impl<'h> Role<'h> {
 
     /// Starts a role that prints a JSON line at its start, and waits for that line.
     pub(crate) fn start(home: &'h Home, arguments: &[&str]) -> Self {
+        Self::start_with(home, arguments, "")
+    }
+
+    /// The same, with points where the process is to be aborted.
+    pub(crate) fn start_with(home: &'h Home, arguments: &[&str], failpoints: &str) -> Self {
         let mut command = home.command(arguments);
+        command.env("FAILPOINTS", failpoints);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stdout = lines(child.stdout.take().unwrap());

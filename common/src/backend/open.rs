@@ -11,10 +11,11 @@ use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::config::settings::RetentionSettings;
 use crate::decorator::Observed;
+use crate::diagnose::{Diagnose, Finding};
 use crate::embedded::{self, Embedded};
 use crate::spawn::Spawner;
 use crate::store::redis::{self, Redis};
-use crate::store::{Fleet, Ledger, Records, Retention, StoreError};
+use crate::store::{Fleet, Leases, Ledger, Letters, Records, Retention, Signals, StoreError};
 
 /// Tells why a backend could not be opened. What each says is whole.
 #[derive(Debug, thiserror::Error)]
@@ -55,34 +56,17 @@ impl Backend {
     ) -> Result<Self, OpenError> {
         let RetentionSettings { record, result, .. } = settings.retention;
         let retention = Retention { record, result };
-        let payload_limit = LARGEST_MESSAGE;
-        let (Some(broker_url), Some(store_url)) = (&settings.broker.url, &settings.store.url)
-        else {
+        let Some((broker, store)) = servers(settings, client_name, retention) else {
             let config = embedded::Config {
                 folder: settings.data.clone(),
                 namespace: settings.namespace.clone(),
-                payload_limit,
+                payload_limit: LARGEST_MESSAGE,
                 retention,
             };
             let embedded = Embedded::open(config, Arc::clone(&clock))?;
-            return Ok(Self::observed(settings, clock, retention, embedded.clone(), embedded));
-        };
-        let broker = rabbitmq::Config {
-            url: broker_url.expose().to_owned(),
-            namespace: settings.namespace.clone(),
-            publish_deadline: settings.broker.publish_deadline,
-            publish_window: usize::try_from(settings.broker.publish_window).unwrap_or(usize::MAX),
-            heartbeat: settings.broker.heartbeat,
-            connect_timeout: settings.broker.connect_timeout,
-            payload_limit,
-            client_name: client_name.to_owned(),
-        };
-        let store = redis::Config {
-            url: store_url.expose().to_owned(),
-            namespace: settings.namespace.clone(),
-            response_timeout: settings.store.response_timeout,
-            connect_timeout: settings.store.connect_timeout,
-            retention,
+            let patients: Vec<Arc<dyn Diagnose>> = vec![embedded.clone()];
+            let (broker, store) = (embedded.clone(), embedded);
+            return Ok(Self::observed(settings, clock, retention, broker, store, patients));
         };
         // Redis first: it answers in a millisecond, and a failure leaves no connection open.
         let redis = Redis::connect(store, spawner).await?;
@@ -90,25 +74,85 @@ impl Backend {
         for warning in redis.warnings() {
             tracing::warn!(warning, "the store is set up with a risk");
         }
-        Ok(Self::observed(settings, clock, retention, rabbitmq, redis))
+        let patients: Vec<Arc<dyn Diagnose>> = vec![rabbitmq.clone(), redis.clone()];
+        Ok(Self::observed(settings, clock, retention, rabbitmq, redis, patients))
+    }
+
+    /// Has each server that the settings name look at itself, for whoever wants to know more than
+    /// which one [`Self::open`] failed on first. Nothing stays open once `spawner` is drained.
+    ///
+    /// # Cancel safety
+    /// As [`Self::open`].
+    pub async fn examine(
+        settings: &Settings,
+        client_name: &str,
+        clock: SharedClock,
+        spawner: &Spawner,
+    ) -> Vec<Result<Vec<Finding>, OpenError>> {
+        let RetentionSettings { record, result, .. } = settings.retention;
+        let retention = Retention { record, result };
+        let Some((broker, store)) = servers(settings, client_name, retention) else {
+            return Vec::new();
+        };
+        let broker = async {
+            let rabbitmq = RabbitMq::connect(broker, clock, spawner).await?;
+            let findings = rabbitmq.diagnose().await;
+            rabbitmq.close().await;
+            Ok(findings)
+        };
+        let store = async { Ok(Redis::connect(store, spawner).await?.diagnose().await) };
+        let (broker, store) = tokio::join!(broker, store);
+        vec![broker, store]
     }
 
     /// Puts the seams together, each counted and traced.
-    fn observed<B: Broker, S: Ledger + Records + Fleet>(
+    fn observed<B: Broker, S: Ledger + Records + Fleet + Leases + Signals + Letters>(
         settings: &Settings,
         clock: SharedClock,
         retention: Retention,
         broker: Arc<B>,
         store: Arc<S>,
+        patients: Vec<Arc<dyn Diagnose>>,
     ) -> Self {
         Self {
             namespace: settings.namespace.clone(),
             broker: Arc::new(Observed::new(broker)),
             ledger: Arc::new(Observed::new(Arc::clone(&store))),
             records: Arc::new(Observed::new(Arc::clone(&store))),
-            fleet: Arc::new(Observed::new(store)),
+            fleet: Arc::new(Observed::new(Arc::clone(&store))),
+            leases: Arc::new(Observed::new(Arc::clone(&store))),
+            signals: Arc::new(Observed::new(Arc::clone(&store))),
+            letters: Arc::new(Observed::new(store)),
+            patients,
             clock,
             retention,
         }
     }
+}
+
+/// Returns how the servers are reached that the settings name.
+fn servers(
+    settings: &Settings,
+    client_name: &str,
+    retention: Retention,
+) -> Option<(rabbitmq::Config, redis::Config)> {
+    let (broker_url, store_url) = (settings.broker.url.as_ref()?, settings.store.url.as_ref()?);
+    let broker = rabbitmq::Config {
+        url: broker_url.expose().to_owned(),
+        namespace: settings.namespace.clone(),
+        publish_deadline: settings.broker.publish_deadline,
+        publish_window: usize::try_from(settings.broker.publish_window).unwrap_or(usize::MAX),
+        heartbeat: settings.broker.heartbeat,
+        connect_timeout: settings.broker.connect_timeout,
+        payload_limit: LARGEST_MESSAGE,
+        client_name: client_name.to_owned(),
+    };
+    let store = redis::Config {
+        url: store_url.expose().to_owned(),
+        namespace: settings.namespace.clone(),
+        response_timeout: settings.store.response_timeout,
+        connect_timeout: settings.store.connect_timeout,
+        retention,
+    };
+    Some((broker, store))
 }

@@ -1,6 +1,6 @@
 //! The broker seam: moves messages, and knows nothing of what they mean.
 //!
-//! [`Broker`] publishes and opens consumers, a [`Consumer`] hands out deliveries of one lane and
+//! [`Broker`] publishes and opens consumers, a [`Consumer`] hands out deliveries of one place and
 //! ends them. What is confirmed here is safe on disk; whether a task may run is the ledger's
 //! matter ([`crate::ledger`]). Backends: `rabbitmq` below, and [`crate::embedded`].
 
@@ -51,13 +51,25 @@ pub struct Publish {
     pub wire: Wire,
 }
 
-/// Somewhere messages rest and can be counted.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// Somewhere messages rest, can be counted and taken from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Place {
     /// A lane.
     Lane(Lane),
     /// The dead letters of a queue.
     Dead(QueueName),
+}
+
+/// What is known of a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Survey {
+    /// Messages that rest there; those handed out are not counted.
+    pub depth: u64,
+    /// Consumers of the place, in all processes.
+    pub consumers: u32,
+    /// When the message that rests there longest was enqueued, to the second. Absent where the
+    /// place is empty, and where the backend cannot look without taking the message out.
+    pub oldest: Option<Millis>,
 }
 
 /// Names one delivery to the consumer that handed it out.
@@ -85,7 +97,7 @@ pub struct Delivery {
 pub enum Settle {
     /// It is over: its outcome is safe elsewhere.
     Ack,
-    /// It goes back to the lane: nothing was done with it.
+    /// It goes back to where it came from: nothing was done with it.
     Return,
 }
 
@@ -101,18 +113,19 @@ pub trait Broker: Send + Sync + 'static {
     /// same ids.
     async fn publish(&self, batch: &[Publish]) -> Vec<Result<(), PublishError>>;
 
-    /// Opens a consumer of `lane` that holds at most `prefetch` (≥ 1) unsettled deliveries.
+    /// Opens a consumer of `place` that holds at most `prefetch` (≥ 1) unsettled deliveries.
     ///
     /// # Cancel safety
     /// Dropped, no consumer stays behind.
-    async fn consume(&self, lane: &Lane, prefetch: u16) -> Result<Arc<dyn Consumer>, BrokerError>;
+    async fn consume(&self, place: &Place, prefetch: u16)
+    -> Result<Arc<dyn Consumer>, BrokerError>;
 
-    /// Counts the messages that rest in each place, those handed out not included; a place that
-    /// was never used holds 0.
+    /// Looks at each place without touching what rests there; a place that was never used is
+    /// empty.
     ///
     /// # Cancel safety
     /// Reads only.
-    async fn depths(&self, places: &[Place]) -> Result<Vec<u64>, BrokerError>;
+    async fn survey(&self, places: &[Place]) -> Result<Vec<Survey>, BrokerError>;
 
     /// Tells whether the broker is reachable and takes publishes.
     ///
@@ -127,7 +140,7 @@ pub trait Broker: Send + Sync + 'static {
     async fn close(&self);
 }
 
-/// Hands out the deliveries of one lane. Lives through reconnects: each begins a new generation.
+/// Hands out the deliveries of one place. Lives through reconnects: each begins a new generation.
 #[async_trait]
 pub trait Consumer: Send + Sync + 'static {
     /// Waits for deliveries and hands out at least one, at most `most`; an empty answer means

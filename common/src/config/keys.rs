@@ -129,6 +129,12 @@ pub const KEYS: &[Key] = &[
         "How long one attempt to connect to RabbitMQ may take.",
     ),
     key(
+        "broker.consumer_timeout",
+        Some("30m"),
+        Form::duration(seconds(1), days(365), |s| &mut s.broker.consumer_timeout),
+        "RabbitMQ's own `consumer_timeout`: how long a delivery may be held there.",
+    ),
+    key(
         "store.url",
         None,
         Form::Url {

@@ -55,6 +55,8 @@ pub struct BrokerSettings {
     pub heartbeat: Duration,
     /// How long one attempt to connect may take.
     pub connect_timeout: Duration,
+    /// What the server's `consumer_timeout` is set to.
+    pub consumer_timeout: Duration,
 }
 
 /// Settings of the store; no URL means embedded.
@@ -176,6 +178,7 @@ impl Default for BrokerSettings {
             publish_window: 512,
             heartbeat: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
+            consumer_timeout: Duration::from_secs(1_800),
         }
     }
 }

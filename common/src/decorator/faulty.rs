@@ -12,11 +12,12 @@ use async_trait::async_trait;
 
 use crate::broker::{
     Broker, BrokerError, Consumer, Delivery, Place, Publish, PublishError, Receipt, Settle,
-    SettleError,
+    SettleError, Survey,
 };
 use crate::id::TaskId;
-use crate::ledger::{Answer, Claim, Decide, Entry, Held, Mark, Release, Ruling, Takeover};
-use crate::name::Lane;
+use crate::ledger::{
+    Answer, Cancel, Cancelling, Claim, Decide, Entry, Held, Mark, Release, Ruling, Takeover,
+};
 use crate::store::{Ledger, StoreError, StoreErrorKind};
 
 /// When a fault strikes.
@@ -43,6 +44,8 @@ pub enum LedgerCall {
     Release,
     /// `reassert`.
     Reassert,
+    /// `cancel`.
+    Cancel,
     /// `entries`.
     Entries,
     /// `check`.
@@ -188,13 +191,17 @@ impl<B: Broker + ?Sized> Broker for Faulty<B> {
         batch.iter().map(|_| Err(error())).collect()
     }
 
-    async fn consume(&self, lane: &Lane, prefetch: u16) -> Result<Arc<dyn Consumer>, BrokerError> {
-        let inner = self.inner.consume(lane, prefetch).await?;
+    async fn consume(
+        &self,
+        place: &Place,
+        prefetch: u16,
+    ) -> Result<Arc<dyn Consumer>, BrokerError> {
+        let inner = self.inner.consume(place, prefetch).await?;
         Ok(Arc::new(FaultyConsumer { faults: Arc::clone(&self.faults), inner }))
     }
 
-    async fn depths(&self, places: &[Place]) -> Result<Vec<u64>, BrokerError> {
-        self.inner.depths(places).await
+    async fn survey(&self, places: &[Place]) -> Result<Vec<Survey>, BrokerError> {
+        self.inner.survey(places).await
     }
 
     async fn check(&self) -> Result<(), BrokerError> {
@@ -284,6 +291,10 @@ impl<B: Ledger + ?Sized> Ledger for Faulty<B> {
         self.ledger(LedgerCall::Reassert, "reassert", self.inner.reassert(batch)).await
     }
 
+    async fn cancel(&self, batch: &[Cancel]) -> Result<Vec<Cancelling>, StoreError> {
+        self.ledger(LedgerCall::Cancel, "cancel", self.inner.cancel(batch)).await
+    }
+
     async fn entries(&self, ids: &[TaskId]) -> Result<Vec<Option<Entry>>, StoreError> {
         self.ledger(LedgerCall::Entries, "read entries", self.inner.entries(ids)).await
     }
@@ -327,7 +338,7 @@ mod tests {
         faults.fail_settle(1, Moment::Before);
         faults.fail_settle(2, Moment::After);
         let broker = Faulty::<dyn Broker>::new(Arc::new(stub.clone()), faults);
-        let consumer = broker.consume(&"mail".parse().unwrap(), 1).await.unwrap();
+        let consumer = broker.consume(&Place::Lane("mail".parse().unwrap()), 1).await.unwrap();
         let receipt = Receipt { generation: 1, tag: 1 };
         let mut reached = Vec::new();
         for _ in 0..3 {

@@ -48,7 +48,7 @@ mod tests {
     use metrics_exporter_prometheus::PrometheusBuilder;
 
     use super::Observed;
-    use crate::broker::{Broker, Destination, Publish, Settle};
+    use crate::broker::{Broker, Destination, Place, Publish, Settle};
     use crate::decorator::stub::{Stub, claim, message};
     use crate::name::Lane;
     use crate::store::Ledger;
@@ -80,7 +80,7 @@ mod tests {
             stub.refuse_publish(1);
             let answers = observed.publish(&batch).await;
             assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 2);
-            let consumer = observed.consume(&lane, 5).await.unwrap();
+            let consumer = observed.consume(&Place::Lane(lane.clone()), 5).await.unwrap();
             let got = consumer.next(5).await;
             assert_eq!(got.len(), 2);
             assert!(consumer.settle(&[(got[0].receipt, Settle::Ack)]).await[0].is_ok());

@@ -12,12 +12,13 @@ use bytes::Bytes;
 
 use crate::broker::{
     Broker, BrokerError, Consumer, Delivery, Place, Publish, PublishError, Receipt, Settle,
-    SettleError,
+    SettleError, Survey,
 };
 use crate::envelope::{Order, Wire};
 use crate::id::{Fence, Owner, TaskId, Token};
-use crate::ledger::{Answer, Claim, Decide, Entry, Held, Mark, Release, Ruling, Takeover, Toll};
-use crate::name::Lane;
+use crate::ledger::{
+    Answer, Cancel, Cancelling, Claim, Decide, Entry, Held, Mark, Release, Ruling, Takeover, Toll,
+};
 use crate::store::{Ledger, StoreError, StoreErrorKind};
 
 pub(super) fn message(number: usize) -> Wire {
@@ -87,12 +88,13 @@ impl Broker for Stub {
         batch.iter().enumerate().map(take).collect()
     }
 
-    async fn consume(&self, _: &Lane, _: u16) -> Result<Arc<dyn Consumer>, BrokerError> {
+    async fn consume(&self, _: &Place, _: u16) -> Result<Arc<dyn Consumer>, BrokerError> {
         Ok(Arc::new(self.clone()))
     }
 
-    async fn depths(&self, places: &[Place]) -> Result<Vec<u64>, BrokerError> {
-        Ok(places.iter().map(|_| self.published() as u64).collect())
+    async fn survey(&self, places: &[Place]) -> Result<Vec<Survey>, BrokerError> {
+        let survey = Survey { depth: self.published() as u64, ..Survey::default() };
+        Ok(places.iter().map(|_| survey).collect())
     }
 
     async fn check(&self) -> Result<(), BrokerError> {
@@ -161,6 +163,10 @@ impl Ledger for Stub {
 
     async fn reassert(&self, _: &[Held]) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    async fn cancel(&self, batch: &[Cancel]) -> Result<Vec<Cancelling>, StoreError> {
+        Ok(batch.iter().map(|_| Cancelling::Cancelled).collect())
     }
 
     async fn entries(&self, ids: &[TaskId]) -> Result<Vec<Option<Entry>>, StoreError> {

@@ -8,15 +8,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
+use rusqlite::Connection;
 
-use super::consumer::LaneConsumer;
+use super::consumer::PlaceConsumer;
 use super::error::Failure;
-use super::stored::{dead_place, head, lane_place, place};
+use super::stored::{head, name, place};
+use super::survey;
 use super::transaction::{Transaction, signed};
 use super::{Core, Embedded};
-use crate::broker::{Broker, BrokerError, Consumer, Destination, Place, Publish, PublishError};
+use crate::broker::{
+    Broker, BrokerError, Consumer, Destination, Place, Publish, PublishError, Survey,
+};
 use crate::clock::Millis;
-use crate::name::Lane;
 
 /// A message on its way into the table.
 struct Row {
@@ -50,34 +53,27 @@ impl Broker for Embedded {
         answers.into_iter().map(answer).collect()
     }
 
-    async fn consume(&self, lane: &Lane, prefetch: u16) -> Result<Arc<dyn Consumer>, BrokerError> {
+    async fn consume(
+        &self,
+        place: &Place,
+        prefetch: u16,
+    ) -> Result<Arc<dyn Consumer>, BrokerError> {
         if self.core.is_closed() {
             return Err(Failure::closed().for_broker("consume"));
         }
-        let open = self.core.lanes.open(&lane_place(lane));
-        Ok(Arc::new(LaneConsumer::new(Arc::clone(&self.core), open, prefetch)))
+        let open = self.core.places.open(&name(place));
+        Ok(Arc::new(PlaceConsumer::new(Arc::clone(&self.core), open, prefetch)))
     }
 
-    async fn depths(&self, places: &[Place]) -> Result<Vec<u64>, BrokerError> {
-        let texts: Vec<String> = places.iter().map(text).collect();
-        let lanes = Arc::clone(&self.core.lanes);
-        let now = signed(self.core.clock.now());
-        self.core
-            .answers
-            .read(move |connection| {
-                let mut statement = connection.prepare_cached(
-                    "SELECT (SELECT count(*) FROM message WHERE place = ?1 AND due_ms IS NULL)
-                          + (SELECT count(*) FROM message WHERE place = ?1 AND due_ms <= ?2)",
-                )?;
-                let mut depth = |place: &String| {
-                    let there: i64 = statement.query_row((place, now), |row| row.get(0))?;
-                    let out = lanes.find(place).map_or(0, |lane| lane.out());
-                    Ok(u64::try_from(there).unwrap_or(0).saturating_sub(out))
-                };
-                texts.iter().map(&mut depth).collect()
-            })
-            .await
-            .map_err(|failure| failure.for_broker("count messages"))
+    async fn survey(&self, places: &[Place]) -> Result<Vec<Survey>, BrokerError> {
+        let names: Vec<String> = places.iter().map(name).collect();
+        let known = Arc::clone(&self.core.places);
+        let now = self.core.clock.now();
+        let look = move |connection: &Connection| {
+            names.iter().map(|name| survey::of(connection, name, known.find(name), now)).collect()
+        };
+        let surveyed = self.core.answers.read(look).await;
+        surveyed.map_err(|failure| failure.for_broker("survey places"))
     }
 
     async fn check(&self) -> Result<(), BrokerError> {
@@ -105,13 +101,13 @@ fn row(publish: &Publish, limit: usize) -> Result<Row, PublishError> {
     Ok(Row { place: place(&publish.to), until, head, body })
 }
 
-/// Commits the rows, and wakes the lanes they are for.
+/// Commits the rows, and wakes the places they are for.
 async fn store(core: &Core, rows: Vec<Row>) -> Result<(), Failure> {
-    let lanes = Arc::clone(&core.lanes);
+    let places = Arc::clone(&core.places);
     let wake = move |arrivals: &Result<HashMap<String, Arrival>, Failure>| {
-        for (place, arrival) in arrivals.iter().flatten() {
-            if let Some(lane) = lanes.find(place) {
-                lane.arrived(arrival.ready, arrival.earliest);
+        for (name, arrival) in arrivals.iter().flatten() {
+            if let Some(place) = places.find(name) {
+                place.arrived(arrival.ready, arrival.earliest);
             }
         }
     };
@@ -134,11 +130,4 @@ fn insert(to: &mut Transaction, rows: &[Row]) -> Result<HashMap<String, Arrival>
         arrival.earliest = arrival.earliest.into_iter().chain(due).min();
     }
     Ok(arrivals)
-}
-
-fn text(place: &Place) -> String {
-    match place {
-        Place::Lane(lane) => lane_place(lane),
-        Place::Dead(queue) => dead_place(queue),
-    }
 }

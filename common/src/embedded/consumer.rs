@@ -1,8 +1,8 @@
-//! A consumer of one lane: hands out what is committed, and ends it.
+//! A consumer of one place: hands out what is committed, and ends it.
 //!
-//! Consumers of a lane share its messages, each holds its own deliveries. A delivery is in exactly
-//! one of three places: on its way (held here), being acked (held by the operation in the writer's
-//! channel, which gives it back when its commit fails), or back in the lane. So a call that is
+//! Consumers of a place share its messages, each holds its own deliveries. A delivery is in exactly
+//! one of three hands: on its way (held here), being acked (held by the operation in the writer's
+//! channel, which gives it back when its commit fails), or back in the place. So a call that is
 //! dropped half-way loses nothing.
 
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use async_trait::async_trait;
 
 use super::Core;
 use super::error::Failure;
-use super::lane::{Look, OpenLane, promote};
+use super::place::{Look, OpenPlace, promote};
 use super::stored::Stored;
 use super::transaction::Transaction;
 use crate::broker::{Consumer, Delivery, Receipt, Settle, SettleError};
@@ -25,10 +25,10 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// The pause after the file could not be read.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Hands out the messages of one lane.
-pub(super) struct LaneConsumer {
+/// Hands out the messages of one place.
+pub(super) struct PlaceConsumer {
     core: Arc<Core>,
-    lane: Arc<OpenLane>,
+    place: Arc<OpenPlace>,
     hands: Arc<Hands>,
     prefetch: usize,
 }
@@ -52,14 +52,22 @@ impl Hands {
     }
 }
 
-impl LaneConsumer {
-    pub(super) fn new(core: Arc<Core>, lane: Arc<OpenLane>, prefetch: u16) -> Self {
+impl PlaceConsumer {
+    pub(super) fn new(core: Arc<Core>, place: Arc<OpenPlace>, prefetch: u16) -> Self {
         let prefetch = usize::from(prefetch.max(1));
-        Self { core, lane, hands: Arc::default(), prefetch }
+        place.joined();
+        Self { core, place, hands: Arc::default(), prefetch }
     }
 
     fn is_open(&self) -> bool {
         !self.hands.get().stopped && !self.core.is_closed()
+    }
+
+    /// Takes nothing more, and counts no longer.
+    fn leave(&self) {
+        if !std::mem::replace(&mut self.hands.get().stopped, true) {
+            self.place.left();
+        }
     }
 
     /// Looks once, and remembers what it takes.
@@ -69,7 +77,7 @@ impl LaneConsumer {
         if room == 0 {
             return Err(Look::Wait(None));
         }
-        let taken = match self.lane.look(room.min(most.max(1)), self.core.clock.now()) {
+        let taken = match self.place.look(room.min(most.max(1)), self.core.clock.now()) {
             Look::Take(taken) => taken,
             other => return Err(other),
         };
@@ -84,14 +92,14 @@ impl LaneConsumer {
     }
 
     async fn read(&self) -> Result<(), Failure> {
-        let lane = Arc::clone(&self.lane);
-        self.core.lanes_reader.read(move |connection| lane.read(connection)).await
+        let place = Arc::clone(&self.place);
+        self.core.places_reader.read(move |connection| place.read(connection)).await
     }
 
     async fn promote(&self) -> Result<(), Failure> {
-        let (lane, told) = (Arc::clone(&self.lane), Arc::clone(&self.lane));
+        let (place, told) = (Arc::clone(&self.place), Arc::clone(&self.place));
         let slot = self.core.writer.slot().await?;
-        let run = move |to: &mut Transaction| promote(to, &lane.place);
+        let run = move |to: &mut Transaction| promote(to, &place.name);
         let tell = move |due: &Result<_, _>| {
             if let Ok(due) = due {
                 told.promoted(*due);
@@ -130,10 +138,10 @@ struct Taken {
 }
 
 #[async_trait]
-impl Consumer for LaneConsumer {
+impl Consumer for PlaceConsumer {
     async fn next(&self, most: usize) -> Vec<Delivery> {
         loop {
-            let wake = self.lane.wake.notified();
+            let wake = self.place.wake.notified();
             tokio::pin!(wake);
             // Registered before the look: what comes after it wakes us.
             wake.as_mut().enable();
@@ -158,27 +166,27 @@ impl Consumer for LaneConsumer {
             if let Err(failure) = step
                 && self.is_open()
             {
-                tracing::warn!(lane = %self.lane.place, error = %failure.why, "lane not read");
+                tracing::warn!(place = %self.place.name, error = %failure.why, "messages not read");
                 tokio::time::sleep(PAUSE).await;
             }
         }
     }
 
     async fn settle(&self, batch: &[(Receipt, Settle)]) -> Vec<Result<(), SettleError>> {
-        // First the place in the channel: between taking and sending nothing may wait, or a call
+        // First the slot in the channel: between taking and sending nothing may wait, or a call
         // dropped there would keep the deliveries for ever.
         let Ok(slot) = self.core.writer.slot().await else {
             return vec![Err(SettleError::Gone); batch.len()];
         };
         let Taken { was, ack, back } = self.take(batch);
         if !back.is_empty() {
-            self.lane.take_back(back);
+            self.place.take_back(back);
         }
         let mut acked = Ok(());
         if !ack.is_empty() {
             let weight = ack.len();
             let ids: Vec<i64> = ack.iter().map(|stored| stored.id).collect();
-            let (hands, lane) = (Arc::clone(&self.hands), Arc::clone(&self.lane));
+            let (hands, place) = (Arc::clone(&self.hands), Arc::clone(&self.place));
             let run = move |to: &mut Transaction| {
                 for id in &ids {
                     to.execute("DELETE FROM message WHERE id = ?1", [id])?;
@@ -188,8 +196,8 @@ impl Consumer for LaneConsumer {
             let free = move |outcome: &Result<(), Failure>| {
                 hands.get().acking -= ack.len();
                 match outcome {
-                    Ok(()) => lane.gone(ack.len()),
-                    Err(_) => lane.take_back(ack),
+                    Ok(()) => place.gone(ack.len()),
+                    Err(_) => place.take_back(ack),
                 }
             };
             acked = slot.send(weight, run, free).await;
@@ -211,16 +219,17 @@ impl Consumer for LaneConsumer {
     }
 
     async fn stop(&self) {
-        self.hands.get().stopped = true;
-        self.lane.wake.notify_waiters();
+        self.leave();
+        self.place.wake.notify_waiters();
     }
 }
 
-impl Drop for LaneConsumer {
+impl Drop for PlaceConsumer {
     fn drop(&mut self) {
+        self.leave();
         let held = std::mem::take(&mut self.hands.get().deliveries);
         if !held.is_empty() {
-            self.lane.take_back(held.into_values().collect());
+            self.place.take_back(held.into_values().collect());
         }
     }
 }

@@ -102,7 +102,7 @@ mod tests {
     use crate::clock::Millis;
     use crate::id::{Fence, TaskId};
     use crate::ledger::Hold;
-    use crate::store::WorkerInfo;
+    use crate::store::{WorkerInfo, WorkerState};
 
     const TTL: Duration = Duration::from_secs(15);
 
@@ -111,11 +111,15 @@ mod tests {
             host: "here".to_owned(),
             pid: 1,
             started_at: Millis(0),
+            at: Millis(0),
             version: "0".to_owned(),
             slots: 1,
-            queues: Vec::new(),
+            in_use: 0,
+            lanes: Vec::new(),
             kinds: Vec::new(),
-            state: "running".to_owned(),
+            state: WorkerState::Running,
+            attempts: 0,
+            memory: 0,
         };
         Heartbeat { owner, held, info }
     }

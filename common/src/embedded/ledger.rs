@@ -9,7 +9,9 @@ use super::error::Failure;
 use super::transaction::{Transaction, signed};
 use crate::id::TaskId;
 use crate::ledger::rules::{self, Change};
-use crate::ledger::{Answer, Claim, Decide, Entry, Held, Mark, Release, Ruling, Takeover, packed};
+use crate::ledger::{
+    Answer, Cancel, Cancelling, Claim, Decide, Entry, Held, Mark, Release, Ruling, Takeover, packed,
+};
 use crate::store::{Ledger, StoreError};
 
 #[async_trait]
@@ -59,6 +61,13 @@ impl Ledger for Embedded {
         })
         .await
         .map(drop)
+    }
+
+    async fn cancel(&self, batch: &[Cancel]) -> Result<Vec<Cancelling>, StoreError> {
+        self.each("cancel tasks", batch, |to, ask| {
+            change(to, ask.id, |entry| rules::cancel(entry, ask))
+        })
+        .await
     }
 
     async fn entries(&self, ids: &[TaskId]) -> Result<Vec<Option<Entry>>, StoreError> {
@@ -111,6 +120,8 @@ const FIND: &str = "SELECT entry FROM ledger WHERE id = ?1 AND expires_ms > ?2";
 const PUT: &str = "INSERT INTO ledger (id, entry, expires_ms) VALUES (?1, ?2, ?3)
     ON CONFLICT (id) DO UPDATE SET entry = excluded.entry, expires_ms = excluded.expires_ms";
 const AMEND: &str = "UPDATE ledger SET entry = ?2 WHERE id = ?1";
+const PROLONG: &str =
+    "UPDATE ledger SET entry = ?2, expires_ms = max(expires_ms, ?3) WHERE id = ?1";
 
 /// Applies one rule to one entry.
 fn change<A>(
@@ -131,6 +142,10 @@ fn change<A>(
         }
         Change::Amend(entry) => {
             to.execute(AMEND, (key.as_bytes(), packed::write(&entry)))?;
+        }
+        Change::Prolong(entry, ttl) => {
+            let row = (key.as_bytes(), packed::write(&entry), signed(now.after(ttl)));
+            to.execute(PROLONG, row)?;
         }
     }
     Ok(answer)

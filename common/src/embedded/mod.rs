@@ -5,42 +5,53 @@
 //!
 //! - `writer`: the bounded channel and the group commit. A caller is answered after the commit that
 //!   holds its operation, so what was answered survives `kill -9` and a power cut.
-//! - `lane` and `consumer`: what is handed out is remembered in memory only; a crash forgets it and
+//! - `place` and `consumer`: what is handed out is remembered in memory only; a crash forgets it and
 //!   every unacked message is there again, marked as redelivered.
 //! - `ledger` applies the pure rules of [`crate::ledger::rules`]; `records` and `purge` keep what
 //!   expires; `fleet` knows that owners of older incarnations are dead, because the lock says so.
+//! - `leases` and signals live and die with the process, epochs and pauses do not; `letters` and
+//!   `seen` are lists for people; `diagnose` looks at all of it without being in the way.
 //!
 //! Consumers sleep until they are woken; those of a lane with delayed messages also until the
 //! earliest is due. A clock that is moved by hand has to tell: [`Embedded::poke`].
 
 mod broker;
 mod consumer;
+mod diagnose;
 mod error;
 mod fleet;
-mod lane;
+mod leases;
 mod ledger;
+mod letters;
 mod lock;
+mod place;
 mod purge;
 mod reader;
 mod records;
 mod schema;
+mod seen;
+mod signals;
 mod stored;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod thread;
 mod transaction;
 mod writer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use self::error::Failure;
 pub use self::error::OpenError;
 use self::fleet::Heartbeats;
-use self::lane::Lanes;
+use self::leases::Held;
 use self::lock::FolderLock;
+use self::place::Places;
 use self::reader::Reader;
+use self::seen::Lately;
+use self::signals::Mailboxes;
 use self::transaction::Transaction;
 use self::writer::Writer;
 use crate::clock::SharedClock;
@@ -60,24 +71,28 @@ pub struct Config {
     pub retention: Retention,
 }
 
-/// Broker, ledger, records and fleet in one file.
+/// Broker and store in one file.
 pub struct Embedded {
     core: Arc<Core>,
     heartbeats: Heartbeats,
+    leases: Held,
+    mailboxes: Mailboxes,
+    lately: Lately,
 }
 
 /// What consumers share with the backend.
 struct Core {
     // The readers end before the writer, which closes the file and frees the folder.
-    lanes_reader: Reader,
+    places_reader: Reader,
     answers: Reader,
     writer: Writer,
-    lanes: Arc<Lanes>,
+    places: Arc<Places>,
     clock: SharedClock,
     closed: AtomicBool,
     payload_limit: usize,
     retention: Retention,
     endpoint: String,
+    file: PathBuf,
 }
 
 impl Embedded {
@@ -98,21 +113,34 @@ impl Embedded {
             .map_err(|error| OpenError::sqlite("read", file.clone(), error))?;
         let inherited = transaction.last_id();
         let threads = |error| OpenError::io("start threads for", file.clone(), error);
-        let lanes_reader = Reader::start("leveret-lanes", schema::open_reader(&file)?);
+        let places_reader = Reader::start("leveret-places", schema::open_reader(&file)?);
         let answers = Reader::start("leveret-answers", schema::open_reader(&file)?);
         let core = Core {
-            lanes_reader: lanes_reader.map_err(threads)?,
+            places_reader: places_reader.map_err(threads)?,
             answers: answers.map_err(threads)?,
             writer: Writer::start(transaction, lock).map_err(threads)?,
-            lanes: Arc::new(Lanes::new(inherited)),
+            places: Arc::new(Places::new(inherited)),
             clock,
             closed: AtomicBool::new(false),
             payload_limit,
             retention,
             endpoint: file.display().to_string(),
+            file,
         };
         tracing::info!(file = %core.endpoint, "data folder opened");
-        Ok(Arc::new(Self { core: Arc::new(core), heartbeats: Heartbeats::default() }))
+        Ok(Arc::new(Self {
+            core: Arc::new(core),
+            heartbeats: Heartbeats::default(),
+            leases: Held::default(),
+            mailboxes: Mailboxes::default(),
+            lately: Lately::default(),
+        }))
+    }
+
+    /// Tells whether a folder was opened before; makes nothing.
+    #[must_use]
+    pub fn is_in(folder: &Path) -> bool {
+        folder.join(schema::FILE).exists()
     }
 
     /// Lets every waiting consumer look at the clock again.
@@ -120,7 +148,7 @@ impl Embedded {
     /// Consumers wait for delayed messages by real time, which a clock moved by hand does not
     /// follow: call this after moving it.
     pub fn poke(&self) {
-        self.core.lanes.wake_all();
+        self.core.places.wake_all();
     }
 
     /// Returns how many transactions were committed since the folder was opened: with many
@@ -145,8 +173,8 @@ impl Core {
 
     async fn close(&self) {
         self.closed.store(true, Ordering::Release);
-        self.lanes.wake_all();
-        self.lanes_reader.close().await;
+        self.places.wake_all();
+        self.places_reader.close().await;
         self.answers.close().await;
         self.writer.close().await;
     }

@@ -17,7 +17,10 @@ pub(super) const FILE: &str = "leveret.db";
 const APPLICATION: i32 = 0x4c76_7274;
 
 /// The steps from an empty file to the present schema; the n-th leads to version n.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_messages_ledger_records.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("migrations/0001_messages_ledger_records.sql"),
+    include_str!("migrations/0002_leases_pauses_letters_acts.sql"),
+];
 
 /// The newest schema that this program knows.
 const KNOWN: u32 = MIGRATIONS.len() as u32;

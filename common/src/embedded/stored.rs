@@ -5,9 +5,10 @@
 
 use bytes::Bytes;
 use rusqlite::Row;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::broker::Destination;
+use crate::broker::{Destination, Place};
+use crate::clock::Millis;
 use crate::envelope::{Headers, Wire};
 use crate::name::{Lane, QueueName};
 
@@ -91,14 +92,32 @@ pub(super) fn head(wire: &Wire) -> Result<String, serde_json::Error> {
 }
 
 /// Returns the place of a lane in the table.
-pub(super) fn lane_place(lane: &Lane) -> String {
+fn lane_place(lane: &Lane) -> String {
     lane.to_string()
 }
 
 /// Returns the place of a queue's dead letters. The slash cannot be in a name, so the dead letters
 /// of a queue `normal` are not the lane `dead.normal`.
-pub(super) fn dead_place(queue: &QueueName) -> String {
+fn dead_place(queue: &QueueName) -> String {
     format!("dead/{queue}")
+}
+
+/// Returns the name of a place in the table.
+pub(super) fn name(place: &Place) -> String {
+    match place {
+        Place::Lane(lane) => lane_place(lane),
+        Place::Dead(queue) => dead_place(queue),
+    }
+}
+
+/// Returns when the message with this head was enqueued, where it says so.
+pub(super) fn enqueued_at(head: &str) -> Option<Millis> {
+    #[derive(Deserialize)]
+    struct Said {
+        timestamp: Option<u64>,
+    }
+    let said: Said = serde_json::from_str(head).ok()?;
+    said.timestamp.map(|seconds| Millis(seconds.saturating_mul(1_000)))
 }
 
 /// Returns the place where a message for `destination` goes.

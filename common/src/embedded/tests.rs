@@ -1,5 +1,8 @@
 //! Tests that need to reach past the seams: the writer is held back, the disk is made full.
 
+mod doctor;
+mod upgrade;
+
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -7,12 +10,12 @@ use super::*;
 use crate::broker::{
     Broker, Consumer, Delivery, Destination, Place, Publish, PublishError, Settle, SettleError,
 };
-use crate::clock::{ManualClock, Millis};
+use crate::clock::{Clock, ManualClock, Millis};
 use crate::envelope::{Order, Wire};
 use crate::id::{Owner, TaskId, Token};
 use crate::ledger::Claim;
 use crate::name::Lane;
-use crate::store::Ledger;
+use crate::store::{Act, Action, Ledger, Records};
 
 struct Opened {
     store: Arc<Embedded>,
@@ -38,6 +41,10 @@ fn lane() -> Lane {
     "mail.normal".parse().unwrap()
 }
 
+fn place() -> Place {
+    Place::Lane(lane())
+}
+
 /// Waits for one delivery; a test that waits for ever says nothing.
 async fn next(consumer: &dyn Consumer) -> Delivery {
     let soon = Duration::from_secs(20);
@@ -50,10 +57,21 @@ fn message(bytes: usize) -> Publish {
 }
 
 impl Opened {
+    async fn depth(&self) -> u64 {
+        self.store.survey(&[place()]).await.unwrap()[0].depth
+    }
+
     /// Runs one statement of any sort on the connection that writes.
     async fn sql(&self, sql: &'static str) {
         let run = move |to: &mut Transaction| Ok(to.prepare(sql)?.query([])?.next().map(drop)?);
         self.store.core.writer.write(1, run).await.unwrap();
+    }
+
+    async fn count(&self, sql: &'static str) -> i64 {
+        let count = |connection: &rusqlite::Connection| {
+            Ok(connection.query_row(sql, [], |row| row.get(0))?)
+        };
+        self.store.core.answers.read(count).await.unwrap()
     }
 
     /// Holds the writer inside a transaction until the answer is dropped or sent to.
@@ -104,8 +122,7 @@ async fn what_is_wrong_in_a_group_fails_alone() {
     release.send(()).unwrap();
     let (before, wrong, after) = all.await;
     assert!(before[0].is_ok() && wrong.is_err() && after[0].is_ok());
-    let depth = opened.store.depths(&[Place::Lane(lane())]).await.unwrap();
-    assert_eq!(depth, [2], "each of the others is there once");
+    assert_eq!(opened.depth().await, 2, "each of the others is there once");
 }
 
 #[tokio::test]
@@ -121,14 +138,14 @@ async fn a_full_disk_rejects_what_does_not_fit_and_takes_it_when_there_is_room()
     assert!(opened.store.publish(&[message(10)]).await[0].is_ok(), "what fits still passes");
     opened.sql("PRAGMA max_page_count = 100000").await;
     assert!(opened.store.publish(&big).await[0].is_ok());
-    assert_eq!(opened.store.depths(&[Place::Lane(lane())]).await.unwrap(), [2]);
+    assert_eq!(opened.depth().await, 2);
 }
 
 #[tokio::test]
 async fn a_delivery_whose_ack_is_not_kept_comes_again() {
     let opened = open();
     assert!(opened.store.publish(&[message(10)]).await[0].is_ok());
-    let consumer = opened.store.consume(&lane(), 1).await.unwrap();
+    let consumer = opened.store.consume(&place(), 1).await.unwrap();
     let first = next(&*consumer).await;
     assert!(!first.redelivered);
     let sql = "CREATE TEMP TRIGGER keep BEFORE DELETE ON main.message
@@ -140,7 +157,7 @@ async fn a_delivery_whose_ack_is_not_kept_comes_again() {
     let again = next(&*consumer).await;
     assert!(again.redelivered);
     assert_eq!(consumer.settle(&[(again.receipt, Settle::Ack)]).await, [Ok(())]);
-    assert_eq!(opened.store.depths(&[Place::Lane(lane())]).await.unwrap(), [0]);
+    assert_eq!(opened.depth().await, 0);
 }
 
 #[tokio::test]
@@ -160,7 +177,7 @@ async fn a_check_finds_a_file_that_takes_no_writes() {
 async fn a_settle_that_is_dropped_before_it_is_sent_leaves_the_delivery_in_hand() {
     let opened = open();
     assert!(opened.store.publish(&[message(10)]).await[0].is_ok());
-    let consumer = opened.store.consume(&lane(), 1).await.unwrap();
+    let consumer = opened.store.consume(&place(), 1).await.unwrap();
     let first = next(&*consumer).await;
     let release = opened.hold_writer().await;
     // Fills the channel, so that the settle has to wait for a place in it.
@@ -196,8 +213,24 @@ async fn what_has_expired_is_swept_by_later_commits() {
     for _ in 0..10 {
         opened.store.claim(&[claim(60)]).await.unwrap();
     }
-    let count = |connection: &rusqlite::Connection| {
-        Ok(connection.query_row("SELECT count(*) FROM ledger", [], |row| row.get::<_, i64>(0))?)
+    assert_eq!(opened.count("SELECT count(*) FROM ledger").await, 10);
+}
+
+#[tokio::test]
+async fn acts_that_have_expired_are_swept_by_the_commits_of_others() {
+    let opened = open();
+    let act = || Act {
+        id: TaskId::mint(),
+        action: Action::Cancelled { replay: 0 },
+        at: opened.clock.now(),
+        by: "ann".to_owned(),
     };
-    assert_eq!(opened.store.core.answers.read(count).await.unwrap(), 10);
+    let acts: Vec<_> = (0..300).map(|_| act()).collect();
+    opened.store.acted(&acts).await.unwrap();
+    opened.clock.advance(Duration::from_secs(3_600));
+    assert_eq!(opened.count("SELECT count(*) FROM act").await, 300);
+    for _ in 0..32 {
+        assert!(opened.store.publish(&[message(1)]).await[0].is_ok());
+    }
+    assert_eq!(opened.count("SELECT count(*) FROM act").await, 0);
 }

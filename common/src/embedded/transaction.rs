@@ -13,7 +13,7 @@ pub(super) struct Transaction {
     connection: Connection,
     clock: SharedClock,
     /// The last id given to a message. Never given twice in one process, also not after a rollback:
-    /// the lanes remember up to which id they have read.
+    /// the places remember up to which id they have read.
     last_id: i64,
     /// The last microsecond that was told.
     last_us: u64,
@@ -87,6 +87,11 @@ impl Transaction {
             tracing::warn!(%error, "failed to close the data file in order");
         }
     }
+}
+
+/// Returns the ledger's time as SQLite's signed integer.
+pub(super) fn signed_us(us: u64) -> i64 {
+    i64::try_from(us).unwrap_or(i64::MAX)
 }
 
 /// Returns an instant as SQLite's signed integer.

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::error::Failure;
 use super::lock::FolderLock;
-use super::purge;
+use super::purge::Purge;
 use super::thread::Thread;
 use super::transaction::Transaction;
 
@@ -49,7 +49,8 @@ impl Writer {
     pub(super) fn start(transaction: Transaction, lock: FolderLock) -> std::io::Result<Self> {
         let (orders, incoming) = mpsc::channel(CHANNEL);
         let commits = Arc::new(AtomicU64::new(0));
-        let committer = Committer { transaction, commits: Arc::clone(&commits) };
+        let purge = Purge::default();
+        let committer = Committer { transaction, purge, commits: Arc::clone(&commits) };
         // The lock ends with the thread: the folder is free once the file is closed, not before.
         let thread = Thread::start("leveret-writer", move || committer.serve(incoming, lock))?;
         Ok(Self { orders, commits, _thread: thread })
@@ -142,6 +143,7 @@ where
 
 struct Committer {
     transaction: Transaction,
+    purge: Purge,
     commits: Arc<AtomicU64>,
 }
 
@@ -190,7 +192,7 @@ impl Committer {
             }
         }
         let state = state
-            .and_then(|()| purge::step(&self.transaction, weight))
+            .and_then(|()| self.purge.step(&self.transaction, weight))
             .and_then(|()| self.transaction.commit());
         match state {
             Ok(()) => {

@@ -35,6 +35,8 @@ pub const REPLAY: &str = "lv-replay";
 pub const ATTEMPT: &str = "lv-attempt";
 /// Not to be started before this instant, ms.
 pub const NOT_BEFORE: &str = "lv-not-before";
+/// Snoozes so far: attempts that count against no limit; 0.
+pub const SNOOZES: &str = "lv-snoozes";
 /// Parks in a row so far; 0.
 pub const PARKS: &str = "lv-parks";
 /// When the row of parks began, ms.
@@ -49,9 +51,13 @@ pub const ERROR_CLASS: &str = "lv-error-class";
 pub const REASON: &str = "lv-reason";
 /// When the first attempt failed, ms.
 pub const FIRST_FAILED_AT: &str = "lv-first-failed-at";
+/// When the task died, ms; only dead letters have it.
+pub const DEAD_AT: &str = "lv-dead-at";
+/// Id of the dead task that this one was edited from.
+pub const REPLAY_OF: &str = "lv-replay-of";
 
 /// The headers that this version reads; every other `lv-*` header is carried along unread.
-pub const KNOWN: [&str; 24] = [
+pub const KNOWN: [&str; 27] = [
     VERSION,
     KEY,
     ORIGIN_ID,
@@ -69,6 +75,7 @@ pub const KNOWN: [&str; 24] = [
     REPLAY,
     ATTEMPT,
     NOT_BEFORE,
+    SNOOZES,
     PARKS,
     PARKED_SINCE,
     ORIGIN,
@@ -76,14 +83,18 @@ pub const KNOWN: [&str; 24] = [
     ERROR_CLASS,
     REASON,
     FIRST_FAILED_AT,
+    DEAD_AT,
+    REPLAY_OF,
 ];
 
 /// Most attempts that a task may ask for.
 pub const MAX_MAX_ATTEMPTS: u32 = 1_000;
 /// Most tags of a task.
 pub const MAX_TAGS: usize = 32;
-/// Longest tag name or value, in bytes.
+/// Longest value of a tag, and of other short texts, in bytes.
 pub const MAX_TAG: usize = 256;
+/// Longest name of a tag, in bytes: AMQP's tables have no longer keys.
+pub const MAX_TAG_NAME: usize = 255;
 /// Most unknown `lv-*` headers carried along.
 pub const MAX_EXTRA: usize = 32;
 /// Most bytes of unknown `lv-*` headers carried along.

@@ -81,6 +81,8 @@ pub struct Fixed {
     pub timeout: Option<Duration>,
     /// The task that enqueued this one.
     pub parent: Option<TaskId>,
+    /// The dead task that this one was edited from.
+    pub replay_of: Option<TaskId>,
     /// The schedule that enqueued this one.
     pub schedule: Option<String>,
     /// The schedule's instant.
@@ -104,6 +106,8 @@ pub struct Fixed {
 pub struct Moving {
     /// Not to be started before this instant.
     pub not_before: Option<Millis>,
+    /// Snoozes so far: attempts that count against no limit.
+    pub snoozes: u32,
     /// Parks in a row so far.
     pub parks: u32,
     /// When the row of parks began.
@@ -118,6 +122,8 @@ pub struct Moving {
     pub reason: Option<DeadReason>,
     /// When the first attempt failed.
     pub first_failed_at: Option<Millis>,
+    /// When the task died; only dead letters have it.
+    pub dead_at: Option<Millis>,
 }
 
 impl Envelope {
@@ -139,6 +145,13 @@ impl Envelope {
     #[must_use]
     pub fn to_wire(&self) -> Wire {
         native::write(self)
+    }
+
+    /// Returns how many attempts count against the task's limit, this one included: a snooze does
+    /// not.
+    #[must_use]
+    pub fn counted_attempts(&self) -> u32 {
+        self.order.attempt.saturating_sub(self.moving.snoozes).max(1)
     }
 
     /// Returns the copy to park: the same attempt, one park more.

@@ -135,6 +135,7 @@ fn fixed(wire: &Wire) -> Result<Fixed, Undecodable> {
         expires_at: read::instant(headers, h::EXPIRES_AT)?,
         timeout: read::span(headers, h::TIMEOUT_MS)?,
         parent: read::parsed(headers, h::PARENT)?,
+        replay_of: read::parsed(headers, h::REPLAY_OF)?,
         schedule: read::text(headers, h::SCHEDULE, h::MAX_TAG)?,
         occurrence: read::instant(headers, h::OCCURRENCE)?,
         tags: read::tags(headers)?,
@@ -149,6 +150,7 @@ fn fixed(wire: &Wire) -> Result<Fixed, Undecodable> {
 fn moving(headers: &Headers) -> Result<Moving, Undecodable> {
     Ok(Moving {
         not_before: read::instant(headers, h::NOT_BEFORE)?,
+        snoozes: read::bounded(headers, h::SNOOZES, 0, u32::MAX)?.unwrap_or(0),
         parks: read::bounded(headers, h::PARKS, 0, u32::MAX)?.unwrap_or(0),
         parked_since: read::instant(headers, h::PARKED_SINCE)?,
         origin: read::text(headers, h::ORIGIN, h::MAX_TAG)?,
@@ -156,6 +158,7 @@ fn moving(headers: &Headers) -> Result<Moving, Undecodable> {
         error_class: read::text(headers, h::ERROR_CLASS, h::MAX_TAG)?,
         reason: read::parsed(headers, h::REASON)?,
         first_failed_at: read::instant(headers, h::FIRST_FAILED_AT)?,
+        dead_at: read::instant(headers, h::DEAD_AT)?,
     })
 }
 
@@ -180,6 +183,7 @@ pub(super) fn write(envelope: &Envelope) -> Wire {
     put(h::EXPIRES_AT, time(fixed.expires_at));
     put(h::TIMEOUT_MS, span(fixed.timeout));
     put(h::PARENT, fixed.parent.map(|id| id.to_string().into()));
+    put(h::REPLAY_OF, fixed.replay_of.map(|id| id.to_string().into()));
     put(h::SCHEDULE, text(&fixed.schedule));
     put(h::OCCURRENCE, time(fixed.occurrence));
     let tags: Headers = fixed.tags.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
@@ -192,13 +196,15 @@ pub(super) fn write(envelope: &Envelope) -> Wire {
     put(h::REPLAY, (order.replay > 0).then(|| order.replay.into()));
     put(h::ATTEMPT, Some(order.attempt.into()));
     put(h::NOT_BEFORE, time(moving.not_before));
+    put(h::SNOOZES, (moving.snoozes > 0).then(|| moving.snoozes.into()));
     put(h::PARKS, (moving.parks > 0).then(|| moving.parks.into()));
     put(h::PARKED_SINCE, time(moving.parked_since));
     put(h::ORIGIN, text(&moving.origin));
     put(h::ERROR, moving.error.as_deref().map(|error| cut(error, h::MAX_ERROR).into()));
-    put(h::ERROR_CLASS, text(&moving.error_class));
+    put(h::ERROR_CLASS, moving.error_class.as_deref().map(|class| cut(class, h::MAX_TAG).into()));
     put(h::REASON, moving.reason.map(|reason| reason.to_string().into()));
     put(h::FIRST_FAILED_AT, time(moving.first_failed_at));
+    put(h::DEAD_AT, time(moving.dead_at));
     Wire {
         message_id: Some(envelope.id.to_string()),
         kind: Some(envelope.kind.to_string()),

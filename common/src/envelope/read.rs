@@ -126,8 +126,8 @@ pub(super) fn tags(headers: &Headers) -> Result<BTreeMap<String, String>, Undeco
     let mut tags = BTreeMap::new();
     for (name, _) in table.iter() {
         let value = text(table, name, header::MAX_TAG)?.unwrap_or_default();
-        if name.len() > header::MAX_TAG {
-            return Err(Undecodable::malformed("a tag's name has more than 256 bytes"));
+        if name.len() > header::MAX_TAG_NAME {
+            return Err(Undecodable::malformed("a tag's name has more than 255 bytes"));
         }
         tags.insert(name.clone(), value);
     }

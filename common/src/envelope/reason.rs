@@ -35,6 +35,8 @@ pub enum DeadReason {
     Unroutable,
     /// The args do not have the shape that the handler takes.
     Schema,
+    /// The broker handed it out as often as its last net allows, and it had been started.
+    DeliveryLimit,
 }
 
 /// A text that names no reason.
@@ -44,7 +46,7 @@ pub struct UnknownReason(String);
 
 impl DeadReason {
     /// Every reason, in the order of the documentation.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::AttemptsExhausted,
         Self::MaxAge,
         Self::Handler,
@@ -56,6 +58,7 @@ impl DeadReason {
         Self::Poison,
         Self::Unroutable,
         Self::Schema,
+        Self::DeliveryLimit,
     ];
 
     /// Returns the name, as in `lv-reason`.
@@ -73,6 +76,7 @@ impl DeadReason {
             Self::Poison => "poison",
             Self::Unroutable => "unroutable",
             Self::Schema => "schema",
+            Self::DeliveryLimit => "delivery-limit",
         }
     }
 }

@@ -126,12 +126,38 @@ pub struct Wire {
 const MAX_KEPT: usize = 32 * 1024;
 
 impl Wire {
+    /// Reads a header as a number; decimal text counts as one.
+    #[must_use]
+    pub fn number(&self, name: &str) -> Option<u64> {
+        match self.headers.get(name)? {
+            HeaderValue::Int(value) => u64::try_from(*value).ok(),
+            HeaderValue::Text(text) => text.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// Reads a header as text.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.headers.get(name)? {
+            HeaderValue::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Drops what the broker or a stranger put there, `x-death` and `CC` for example: a copy that is
+    /// published with them would be routed or counted by them. What is ours stays, whatever its size.
+    pub fn drop_foreign(&mut self) {
+        self.headers
+            .retain(|name, _| name.starts_with("lv-") || header::KNOWN.contains(&name.as_str()));
+    }
+
     /// Keeps only headers that may be sent: `lv-*` and trace context, within the limits.
     ///
     /// For messages that cannot be decoded; a decoded one is written anew and is clean by itself.
     pub fn keep_ours(&mut self) {
-        let ours = |name: &str| name.starts_with("lv-") || header::KNOWN.contains(&name);
-        self.headers.retain(|name, value| ours(name) && value.size() <= header::MAX_EXTRA_BYTES);
+        self.drop_foreign();
+        self.headers.retain(|_, value| value.size() <= header::MAX_EXTRA_BYTES);
         // Together they must fit a frame with room to spare; half of them would mislead.
         if headers_size(&self.headers) > MAX_KEPT {
             self.headers.clear();

@@ -11,7 +11,9 @@ pub mod rules;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::request::{Answer, Claim, Decide, Held, Mark, Marking, Release, Ruling, Takeover};
+pub use self::request::{
+    Answer, Cancel, Cancelling, Claim, Decide, Held, Mark, Marking, Release, Ruling, Takeover,
+};
 use crate::broker::Destination;
 use crate::clock::Millis;
 use crate::envelope::Wire;

@@ -142,6 +142,31 @@ pub struct Held {
     pub ttl: Duration,
 }
 
+/// Asks that a task not be run (rule K1).
+#[derive(Debug, Clone)]
+pub struct Cancel {
+    /// The task.
+    pub id: TaskId,
+    /// The greatest replay of which a message is known; 0 where none was replayed.
+    pub replay: u32,
+    /// How long a cancelled task is remembered at least: what is left of the delay, plus the
+    /// retention. The entry of one that runs is kept as long as before.
+    pub ttl: Duration,
+}
+
+/// What the ledger says to a cancel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancelling {
+    /// It is cancelled: whatever message of it comes is acked.
+    Cancelled,
+    /// It runs, and its holder is to stop it; it ends as cancelled unless it succeeds first.
+    Asked(Hold),
+    /// Its outcome is decided already.
+    TooLate,
+    /// It was over before.
+    Over(Ending),
+}
+
 /// What the ledger says to a decide, a mark or a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ruling {

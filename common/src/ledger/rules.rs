@@ -8,8 +8,8 @@
 use std::time::Duration;
 
 use super::{
-    Answer, Claim, Decide, Decision, Ending, Entry, Failure, Held, Hold, Mark, Marking, Outcome,
-    Release, Ruling, Running, Settled, Takeover, Toll, Waiting,
+    Answer, Cancel, Cancelling, Claim, Decide, Decision, Ending, Entry, Failure, Held, Hold, Mark,
+    Marking, Outcome, Release, Ruling, Running, Settled, Takeover, Toll, Waiting,
 };
 use crate::clock::Millis;
 use crate::envelope::{DeadReason, Order};
@@ -24,6 +24,8 @@ pub enum Change {
     Put(Entry, Duration),
     /// It is replaced, and kept as long as before.
     Amend(Entry),
+    /// It is replaced, and kept as long as before or for this long, whichever ends later.
+    Prolong(Entry, Duration),
 }
 
 /// Claims (rules C1, C6, C7).
@@ -74,7 +76,8 @@ pub fn take_over(entry: Option<&Entry>, ask: &Takeover, now: u64) -> (Answer, Ch
     if let Some(decision) = decision {
         return resume(claim, held.hold.fence, held.order, held.toll, decision.clone(), now);
     }
-    if held.cancel {
+    // What an operator replayed meanwhile was not cancelled with it, and must not be acked for it.
+    if held.cancel && claim.order.replay <= held.order.replay {
         return settle(claim, held.order.replay, Ending::Cancelled);
     }
     if claim.order > held.order {
@@ -179,6 +182,36 @@ pub fn reassert(entry: Option<&Entry>, ask: &Held, now: u64) -> Change {
         cancel: false,
     };
     Change::Put(Entry::Running(running), ask.ttl)
+}
+
+/// Cancels a task that nobody runs, and leaves word for the holder of one that runs (rule K1).
+///
+/// Whoever is told that the task is cancelled relies on it for as long as was asked: a message
+/// may rest in a paused queue for longer than the entry was to be kept before.
+#[must_use]
+pub fn cancel(entry: Option<&Entry>, ask: &Cancel) -> (Cancelling, Change) {
+    let cancelled = |replay| Entry::Settled(Settled { replay, ending: Ending::Cancelled });
+    match entry {
+        None => (Cancelling::Cancelled, Change::Put(cancelled(ask.replay), ask.ttl)),
+        Some(Entry::Waiting(waiting)) => {
+            let replay = waiting.order.replay.max(ask.replay);
+            (Cancelling::Cancelled, Change::Prolong(cancelled(replay), ask.ttl))
+        }
+        Some(Entry::Running(held)) => {
+            let flagged = Running { cancel: true, ..*held };
+            (Cancelling::Asked(held.hold), Change::Amend(Entry::Running(flagged)))
+        }
+        Some(Entry::Finishing(..)) => (Cancelling::TooLate, Change::Keep),
+        // An operator's replay of it waits in its lane.
+        Some(Entry::Settled(settled)) if settled.replay < ask.replay => {
+            (Cancelling::Cancelled, Change::Prolong(cancelled(ask.replay), ask.ttl))
+        }
+        Some(Entry::Settled(settled)) if settled.ending == Ending::Cancelled => {
+            let change = Change::Prolong(Entry::Settled(*settled), ask.ttl);
+            (Cancelling::Over(Ending::Cancelled), change)
+        }
+        Some(Entry::Settled(settled)) => (Cancelling::Over(settled.ending), Change::Keep),
+    }
 }
 
 /// Ends in *expired*, *poison* or *claimed*, in that order: the tail of C1 and of a takeover.

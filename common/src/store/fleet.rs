@@ -12,9 +12,34 @@ use super::StoreError;
 use crate::clock::Millis;
 use crate::id::{Fence, Owner, TaskId};
 use crate::ledger::Hold;
+use crate::name::Lane;
+
+/// What a worker does with new tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkerState {
+    /// It takes them.
+    Running,
+    /// It was asked to take none; what runs goes on.
+    Quiet,
+    /// It takes none and ends when what runs is over.
+    Draining,
+}
+
+impl WorkerState {
+    /// Returns the state's name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Quiet => "quiet",
+            Self::Draining => "draining",
+        }
+    }
+}
 
 /// What a worker says of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WorkerInfo {
     /// The machine.
     pub host: String,
@@ -22,20 +47,45 @@ pub struct WorkerInfo {
     pub pid: u32,
     /// When the incarnation began.
     pub started_at: Millis,
+    /// When this was written.
+    pub at: Millis,
     /// Its version of Leveret.
     pub version: String,
     /// How many tasks it runs at once.
     pub slots: u32,
-    /// The queues it serves.
-    pub queues: Vec<String>,
+    /// How many it runs now.
+    pub in_use: u32,
+    /// The lanes it serves.
+    pub lanes: Vec<LaneInfo>,
     /// The kinds it has handlers for.
     pub kinds: Vec<String>,
-    /// `running` or `draining`.
-    pub state: String,
+    /// What it does with new tasks.
+    pub state: WorkerState,
+    /// Attempts that ended since it began, whatever their outcome.
+    pub attempts: u64,
+    /// Memory that the process holds, in bytes; 0 where the system does not say.
+    pub memory: u64,
+}
+
+/// What a worker says of one lane it serves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LaneInfo {
+    /// The lane.
+    pub lane: Lane,
+    /// Whether the broker knows its consumer; not so while the queue is paused.
+    pub consuming: bool,
+    /// Deliveries that wait here for a slot.
+    pub waiting: u32,
+    /// Attempts that ended per second, over about the last half minute.
+    pub rate: f64,
+    /// When the delivery that came last was due: what rests in the lane came later, apart from
+    /// what was returned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reached: Option<Millis>,
 }
 
 /// A sign of life; its value lists the claims it renews.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Heartbeat {
     /// Whose.
     pub owner: Owner,
@@ -74,7 +124,8 @@ pub enum Liveness {
     Orphaned,
     /// Its owner is gone. A crash is charged.
     Dead,
-    /// The reader's own heartbeat is missing: nothing can be concluded (rule L4).
+    /// Nothing can be concluded: the reader's own heartbeat is missing (rule L4), or the owner's is
+    /// there and cannot be read.
     Unsure,
 }
 
@@ -123,12 +174,23 @@ pub fn judge(
     reader_lives: bool,
     ttl: Duration,
 ) -> Liveness {
+    judge_held(suspect, holder.map(|beat| beat.held.as_slice()), reader_lives, ttl)
+}
+
+/// As [`judge`], by the claims that the owner's heartbeat lists: what else it says may be in words
+/// of another version.
+pub(crate) fn judge_held(
+    suspect: &Suspect,
+    held: Option<&[(TaskId, Fence)]>,
+    reader_lives: bool,
+    ttl: Duration,
+) -> Liveness {
     if !reader_lives {
         return Liveness::Unsure;
     }
-    let listed = holder.is_some_and(|beat| beat.held.contains(&(suspect.id, suspect.hold.fence)));
+    let listed = held.is_some_and(|held| held.contains(&(suspect.id, suspect.hold.fence)));
     if listed || suspect.age < ttl {
         return Liveness::Alive;
     }
-    if holder.is_some() { Liveness::Orphaned } else { Liveness::Dead }
+    if held.is_some() { Liveness::Orphaned } else { Liveness::Dead }
 }

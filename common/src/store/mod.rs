@@ -1,4 +1,5 @@
-//! The store seams: the ledger decides, records answer, the fleet says who lives.
+//! The store seams: the ledger decides, records and letters answer, the fleet says who lives,
+//! leases and signals help people and processes to agree.
 //!
 //! Losing all of a store's memory may repeat work that was in flight; it never loses any, because
 //! the broker holds the tasks. Backends: `redis` below, and [`crate::embedded`]. The rules of the
@@ -6,19 +7,31 @@
 
 mod error;
 mod fleet;
+mod leases;
+mod letters;
 mod records;
 #[cfg(feature = "redis")]
 pub mod redis;
+mod signals;
 mod view;
 
 use async_trait::async_trait;
 
 pub use self::error::{StoreError, StoreErrorKind};
-pub use self::fleet::{Fleet, Heartbeat, Liveness, Renewal, Suspect, WorkerInfo, judge};
-pub use self::records::{AttemptNote, Enqueued, MAX_HISTORY, Records, Retention, TaskRecord};
+pub use self::fleet::{
+    Fleet, Heartbeat, LaneInfo, Liveness, Renewal, Suspect, WorkerInfo, WorkerState, judge,
+};
+pub use self::leases::{Lease, Leases};
+pub use self::letters::{Behind, Gone, LETTER_TTL, Letter, Letters, MAX_ARGS_SHOWN};
+pub use self::records::{
+    Act, Action, AttemptNote, Enqueued, MAX_HISTORY, MAX_SEEN, Records, Retention, Seen, TaskRecord,
+};
+pub use self::signals::{MAX_SIGNALS, Pause, SIGNAL_TTL, Signal, Signals};
 pub use self::view::{TaskState, TaskView};
 use crate::id::TaskId;
-use crate::ledger::{Answer, Claim, Decide, Entry, Held, Mark, Release, Ruling, Takeover};
+use crate::ledger::{
+    Answer, Cancel, Cancelling, Claim, Decide, Entry, Held, Mark, Release, Ruling, Takeover,
+};
 
 /// Remembers claims and outcomes per task id. Each request is one atomic step on one task.
 ///
@@ -46,6 +59,9 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Writes each held claim again where its entry is absent (rule L5).
     async fn reassert(&self, batch: &[Held]) -> Result<(), StoreError>;
+
+    /// Asks that each task not be run (rule K1).
+    async fn cancel(&self, batch: &[Cancel]) -> Result<Vec<Cancelling>, StoreError>;
 
     /// Reads the entries.
     async fn entries(&self, ids: &[TaskId]) -> Result<Vec<Option<Entry>>, StoreError>;

@@ -15,16 +15,39 @@ use crate::id::TaskId;
 use crate::ledger::Failure;
 use crate::name::{KindName, Lane};
 
-/// Most attempts of one task that are remembered; the oldest go first.
+/// Most attempts, and most acts, of one task that are remembered; the oldest go first.
 pub const MAX_HISTORY: usize = 20;
+/// Most pairs of lane and kind that are remembered; those unseen for longest go first.
+pub const MAX_SEEN: usize = 10_000;
 
 /// How long records are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// The record of an enqueue and the history of attempts.
+    /// The record of an enqueue, the history of attempts, and what people did. A task that waits
+    /// for its time is remembered for so long after it is due.
     pub record: Duration,
     /// A result.
     pub result: Duration,
+}
+
+impl Retention {
+    /// Returns how long the record of an enqueue is kept: until the task is due, and the retention
+    /// after that. Only so can a task be found, and its cancel last, while it waits for its time.
+    #[must_use]
+    pub fn of_enqueued(&self, record: &Enqueued) -> Duration {
+        self.until(record.not_before, record.at)
+    }
+
+    /// Returns how long the history is kept that ends with this note: until the next attempt is
+    /// due, and the retention after that.
+    #[must_use]
+    pub fn of_attempt(&self, note: &AttemptNote) -> Duration {
+        self.until(note.next_at, note.ended_at)
+    }
+
+    fn until(&self, due: Option<Millis>, written: Millis) -> Duration {
+        self.record.saturating_add(due.map_or(Duration::ZERO, |due| due.since(written)))
+    }
 }
 
 /// What was accepted, written beside the enqueue.
@@ -72,7 +95,7 @@ pub struct AttemptNote {
     pub started_at: Option<Millis>,
     /// When it ended.
     pub ended_at: Millis,
-    /// `done`, `retry`, `snooze`, `dead`, or `expired` where no attempt was made.
+    /// `done`, `retry`, `snooze`, `dead`, `cancelled`, or `expired` where no attempt was made.
     pub outcome: String,
     /// When the next attempt is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,6 +114,72 @@ pub struct AttemptNote {
     pub result_ttl: Option<Duration>,
 }
 
+/// Something a person did to a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Act {
+    /// The task.
+    pub id: TaskId,
+    /// What.
+    #[serde(flatten)]
+    pub action: Action,
+    /// When.
+    pub at: Millis,
+    /// Who, as far as they said.
+    pub by: String,
+}
+
+/// What people do to tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "lowercase")]
+pub enum Action {
+    /// Asked that it not be run.
+    Cancelled {
+        /// The replay that was cancelled.
+        replay: u32,
+    },
+    /// Gave a dead one a fresh start.
+    Replayed {
+        /// The new replay.
+        replay: u32,
+    },
+    /// Took its dead letter away.
+    Discarded {
+        /// The letter's replay.
+        replay: u32,
+    },
+    /// Enqueued an edited copy of it instead.
+    Replaced {
+        /// The letter's replay.
+        replay: u32,
+        /// The new task.
+        with: TaskId,
+    },
+}
+
+impl Action {
+    /// Returns the replay that the action is about.
+    #[must_use]
+    pub const fn replay(self) -> u32 {
+        match self {
+            Self::Cancelled { replay }
+            | Self::Replayed { replay }
+            | Self::Discarded { replay }
+            | Self::Replaced { replay, .. } => replay,
+        }
+    }
+}
+
+/// A pair of lane and kind that was enqueued.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The lane.
+    pub lane: Lane,
+    /// The kind.
+    pub kind: KindName,
+    /// When last, to about a minute.
+    pub at: Millis,
+}
+
 /// All that is remembered of one task.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TaskRecord {
@@ -98,6 +187,8 @@ pub struct TaskRecord {
     pub enqueued: Option<Enqueued>,
     /// The attempts, oldest first, at most [`MAX_HISTORY`].
     pub history: Vec<AttemptNote>,
+    /// What people did to it, oldest first, at most [`MAX_HISTORY`].
+    pub acts: Vec<Act>,
     /// The result: JSON text.
     pub result: Option<String>,
 }
@@ -106,7 +197,7 @@ pub struct TaskRecord {
 #[async_trait]
 pub trait Records: Send + Sync + 'static {
     /// Remembers what was accepted; the first record of a task stays, because a repeated enqueue
-    /// changes nothing.
+    /// changes nothing. Its lane and kind count as seen.
     ///
     /// # Cancel safety
     /// Dropped, any of it may or may not have been written.
@@ -117,6 +208,18 @@ pub trait Records: Send + Sync + 'static {
     /// # Cancel safety
     /// Dropped, any of it may or may not have been written; repeating it adds a second note.
     async fn attempted(&self, batch: &[AttemptNote]) -> Result<(), StoreError>;
+
+    /// Remembers what people did to tasks, as long as an attempt.
+    ///
+    /// # Cancel safety
+    /// Dropped, any of it may or may not have been written; repeating it adds a second act.
+    async fn acted(&self, batch: &[Act]) -> Result<(), StoreError>;
+
+    /// Lists the pairs of lane and kind that were enqueued, at most [`MAX_SEEN`].
+    ///
+    /// # Cancel safety
+    /// Reads only.
+    async fn seen(&self) -> Result<Vec<Seen>, StoreError>;
 
     /// Reads what is remembered; a task of which nothing is known is an empty record.
     ///

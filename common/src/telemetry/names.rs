@@ -180,7 +180,7 @@ pub const METRICS: &[Metric] = &[
         unit: "attempts",
         labels: &[
             (label::KIND, &[]),
-            (label::OUTCOME, &["done", "retry", "snooze", "dead", "released"]),
+            (label::OUTCOME, &["done", "retry", "snooze", "dead", "cancelled", "released"]),
         ],
         meaning: "Attempts by how they ended, a dead worker's included that were finished here; `released` were given back by a drain.",
     },
@@ -211,9 +211,19 @@ pub const METRICS: &[Metric] = &[
         unit: "tasks",
         labels: &[(
             label::CAUSE,
-            &["busy", "early", "unknown-kind", "version", "nameless", "malformed", "unreadable"],
+            &[
+                "busy",
+                "early",
+                "detached",
+                "turn",
+                "unknown-kind",
+                "version",
+                "nameless",
+                "malformed",
+                "unreadable",
+            ],
         )],
-        meaning: "Deliveries moved on instead of being run: into a delay queue; `nameless` back to the lane with an id; `malformed`, and `version` after the deploy window, to the dead letters. `unreadable`: the store holds what cannot be read.",
+        meaning: "Deliveries moved on instead of being run: into a delay queue; `nameless` back to the lane with an id; `malformed`, and `version` after the deploy window, to the dead letters. `unreadable`: the store holds what cannot be read. `detached`: the copy that stands for a long task. `turn`: a task that had crashed workers could not run alone soon enough.",
     },
     Metric {
         name: TAKEOVERS,
@@ -371,6 +381,54 @@ mod tests {
             |name: &str| METRICS.iter().any(|m| m.labels.iter().any(|(label, _)| *label == name));
         assert!(constants_in(labels).count() >= 11);
         assert_eq!(constants_in(labels).find(|name| !used(name)), None);
+    }
+
+    /// Returns every source file below `folder`.
+    fn sources(folder: &std::path::Path) -> Vec<String> {
+        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let read = |path: std::path::PathBuf| match path.is_dir() {
+            true => sources(&path),
+            false => vec![std::fs::read_to_string(&path).unwrap()],
+        };
+        entries.flat_map(read).collect()
+    }
+
+    /// Returns the metrics that a source counts, each with the values it writes out for labels.
+    fn counted(source: &str) -> impl Iterator<Item = (&str, Vec<(&str, &str)>)> {
+        source.split("names::").skip(1).filter_map(|rest| {
+            let (metric, arguments) = rest.split_once(", label::")?;
+            let arguments = arguments.split_once(").")?.0;
+            let pairs = arguments.split("label::").filter_map(|pair| {
+                let (label, value) = pair.split_once(" => ")?;
+                Some((label, value.strip_prefix('"')?.split_once('"')?.0))
+            });
+            Some((metric, pairs.collect()))
+        })
+    }
+
+    #[test]
+    fn no_value_that_a_worker_writes_for_a_label_is_missing_from_the_table() {
+        let constant = |name: &str| {
+            let begins = format!("pub const {name}: &str = \"");
+            let (_, rest) = SOURCE.split_once(&begins).unwrap();
+            rest.split_once('"').unwrap().0
+        };
+        let mut seen = 0;
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../worker/src");
+        for source in sources(&folder) {
+            let one_line = source.split_whitespace().collect::<Vec<_>>().join(" ");
+            let one_line = one_line.replace(") .", ").");
+            for (metric, pairs) in counted(&one_line) {
+                for (label, value) in pairs {
+                    let (metric, label) = (constant(metric), constant(label));
+                    let found = METRICS.iter().find(|listed| listed.name == metric).unwrap();
+                    let values = found.labels.iter().find(|(name, _)| *name == label).unwrap().1;
+                    assert!(values.contains(&value), "{}: {label} {value}", found.name);
+                    seen += 1;
+                }
+            }
+        }
+        assert!(seen >= 4, "{seen} values were found; has the way to write them changed?");
     }
 
     #[test]

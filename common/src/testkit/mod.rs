@@ -1,7 +1,7 @@
 //! What tests share: the conformance suites, the test servers, and waiting without hoping.
 //!
-//! [`broker`] and [`store`] each hold one suite, a list of named promises that every backend has
-//! to keep; a backend's test hands in a constructor and the suite does the rest. [`services`]
+//! [`broker`], [`store`] and [`desk`] each hold one suite, a list of named promises that every
+//! backend has to keep; a backend's test hands in a constructor and the suite does the rest. [`services`]
 //! knows the servers that were started for the tests. Guards that one behaviour is one test: a
 //! promise that only one backend is asked about belongs beside that backend.
 
@@ -14,6 +14,7 @@
 )]
 
 pub mod broker;
+pub mod desk;
 mod management;
 pub mod services;
 pub mod store;

@@ -1,20 +1,22 @@
-//! Runs the two suites on every backend: one behaviour, proved the same way everywhere.
+//! Runs the three suites on every backend: one behaviour, proved the same way everywhere.
 //!
 //! Only constructors stand here; the promises are `testkit`'s.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use leveret_common::backend::Backend;
 use leveret_common::broker::Broker;
 use leveret_common::broker::rabbitmq::{self, RabbitMq};
 use leveret_common::clock::{SharedClock, SystemClock};
 use leveret_common::embedded::{self, Embedded};
 use leveret_common::name::{Namespace, QueueName};
 use leveret_common::spawn::Spawner;
-use leveret_common::store::Retention;
 use leveret_common::store::redis::{self, Redis};
+use leveret_common::store::{Fleet, Leases, Ledger, Letters, Records, Retention, Signals};
 use leveret_common::testkit;
 use leveret_common::testkit::broker::{BrokerUnderTest, DeadLetters, Open};
+use leveret_common::testkit::desk::DeskUnderTest;
 use leveret_common::testkit::services::{self, VirtualHost};
 use leveret_common::testkit::store::StoreUnderTest;
 
@@ -68,7 +70,10 @@ async fn embedded_keeps_every_promise_of_a_store() {
         StoreUnderTest {
             ledger: embedded.clone(),
             records: embedded.clone(),
-            fleet: embedded,
+            fleet: embedded.clone(),
+            leases: embedded.clone(),
+            signals: embedded.clone(),
+            letters: embedded,
             guard: Box::new(folder),
         }
     })
@@ -138,21 +143,28 @@ async fn rabbitmq_4_keeps_every_promise_of_a_broker() {
     testkit::broker::suite("rabbitmq-4", move || rabbitmq_broker(host.clone())).await;
 }
 
-async fn redis_store(url: String) -> StoreUnderTest {
-    let spawner = Spawner::new();
+async fn open_redis(url: String, namespace: Namespace, spawner: &Spawner) -> Arc<Redis> {
     let config = redis::Config {
         url,
-        namespace: services::fresh_namespace(),
+        namespace,
         // Longer than in production: a loaded machine is no broken promise.
         response_timeout: Duration::from_secs(10),
         connect_timeout: Duration::from_secs(10),
         retention: RETENTION,
     };
-    let redis = Redis::connect(config, &spawner).await.expect("the store is reached");
+    Redis::connect(config, spawner).await.expect("the store is reached")
+}
+
+async fn redis_store(url: String) -> StoreUnderTest {
+    let spawner = Spawner::new();
+    let redis = open_redis(url, services::fresh_namespace(), &spawner).await;
     StoreUnderTest {
         ledger: redis.clone(),
         records: redis.clone(),
-        fleet: redis,
+        fleet: redis.clone(),
+        leases: redis.clone(),
+        signals: redis.clone(),
+        letters: redis,
         guard: Box::new(spawner),
     }
 }
@@ -167,4 +179,58 @@ async fn redis_7_keeps_every_promise_of_a_store() {
 async fn redis_8_keeps_every_promise_of_a_store() {
     let Some(url) = services::redis_8() else { return };
     testkit::store::suite("redis-8", move || redis_store(url.clone())).await;
+}
+
+/// A backend of one broker and one store, without decorators.
+fn backend<S>(namespace: Namespace, broker: Arc<dyn Broker>, store: Arc<S>) -> Backend
+where
+    S: Ledger + Records + Fleet + Leases + Signals + Letters,
+{
+    Backend {
+        namespace,
+        broker,
+        ledger: store.clone(),
+        records: store.clone(),
+        fleet: store.clone(),
+        leases: store.clone(),
+        signals: store.clone(),
+        letters: store,
+        patients: Vec::new(),
+        clock: clock(),
+        retention: RETENTION,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn embedded_keeps_every_promise_of_a_desk() {
+    testkit::desk::suite("embedded", || async {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let embedded = open_embedded(folder.path());
+        let backend = backend(Namespace::default(), embedded.clone(), embedded);
+        DeskUnderTest { backend, guard: Box::new(folder) }
+    })
+    .await;
+}
+
+async fn servers(host: VirtualHost, redis: String) -> DeskUnderTest {
+    let (namespace, spawner) = (services::fresh_namespace(), Spawner::new());
+    let store = open_redis(redis, namespace.clone(), &spawner).await;
+    let broker = open_rabbitmq(host, namespace.clone(), spawner.clone()).await;
+    DeskUnderTest { backend: backend(namespace, broker, store), guard: Box::new(spawner) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rabbitmq_3_and_redis_7_keep_every_promise_of_a_desk() {
+    let Some(host) = services::rabbitmq_3().await else { return };
+    let Some(redis) = services::redis_7() else { return };
+    let make = move || servers(host.clone(), redis.clone());
+    testkit::desk::suite("rabbitmq-3+redis-7", make).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rabbitmq_4_and_redis_8_keep_every_promise_of_a_desk() {
+    let Some(host) = services::rabbitmq_4().await else { return };
+    let Some(redis) = services::redis_8() else { return };
+    let make = move || servers(host.clone(), redis.clone());
+    testkit::desk::suite("rabbitmq-4+redis-8", make).await;
 }

@@ -116,6 +116,21 @@ fn a_body_nested_as_deep_as_allowed_is_read_and_brackets_in_text_do_not_count() 
     assert!(serde_json::from_slice::<Value>(&nested(header::MAX_DEPTH).body).is_ok());
 }
 
+#[test]
+fn what_a_handler_says_of_its_failure_is_cut_to_what_can_be_read_again() {
+    let mut envelope =
+        Envelope::new(TaskId::mint(), "a".parse().unwrap(), Bytes::from_static(b"1"));
+    envelope.moving.error = Some("ü".repeat(header::MAX_ERROR));
+    // Odd, so that the cut would fall into a character.
+    envelope.moving.error_class = Some(format!("x{}", "ü".repeat(header::MAX_TAG)));
+    let Ok(Decoded::Task(read)) = decode(&Namespace::default(), &envelope.to_wire()) else {
+        panic!("it is not read again")
+    };
+    let long = |text: Option<String>| text.map(|text| text.len());
+    assert_eq!(long(read.moving.error), Some(header::MAX_ERROR));
+    assert_eq!(long(read.moving.error_class), Some(header::MAX_TAG - 1));
+}
+
 fn header_value() -> impl Strategy<Value = HeaderValue> {
     let leaf = prop_oneof![
         Just(HeaderValue::Null),
@@ -201,7 +216,7 @@ prop_compose! {
         texts in (line(60), line(60), line(60), line(60), line(60)),
         times in (time(), time(), span(), span()),
         max_attempts in option::of(1..=header::MAX_MAX_ATTEMPTS),
-        parent in option::of(any::<u128>()),
+        ids in (option::of(any::<u128>()), option::of(any::<u128>())),
         seconds in option::of(0..u64::MAX / 1_000),
         tags in btree_map("[a-z]{1,8}", ".{0,20}", 0..header::MAX_TAGS),
         trace in btree_map(proptest::sample::select(vec!["traceparent", "tracestate", "baggage"]), "[a-z0-9=-]{1,60}", 0..3),
@@ -209,7 +224,7 @@ prop_compose! {
         Fixed {
             key: texts.0, origin_id: texts.1, schedule: texts.2, root: texts.3, producer: texts.4,
             expires_at: times.0, occurrence: times.1, timeout: times.2, result_ttl: times.3,
-            max_attempts, parent: parent.map(uuid),
+            max_attempts, parent: ids.0.map(uuid), replay_of: ids.1.map(uuid),
             enqueued_at: seconds.map(|s| Millis(s * 1_000)),
             tags,
             trace: trace.into_iter().map(|(name, text)| (name.to_owned(), text)).collect(),
@@ -219,14 +234,14 @@ prop_compose! {
 
 prop_compose! {
     fn moving()(
-        times in (time(), time(), time()),
+        times in (time(), time(), time(), time()),
         texts in (line(60), line(200), line(60)),
-        parks in any::<u32>(),
+        (snoozes, parks) in any::<(u32, u32)>(),
         reason in option::of(proptest::sample::select(DeadReason::ALL.to_vec())),
     ) -> Moving {
         Moving {
             not_before: times.0, parked_since: times.1, first_failed_at: times.2,
-            origin: texts.0, error: texts.1, error_class: texts.2, parks, reason,
+            dead_at: times.3, origin: texts.0, error: texts.1, error_class: texts.2, snoozes, parks, reason,
         }
     }
 }

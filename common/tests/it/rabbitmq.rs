@@ -4,8 +4,13 @@
 //! runs on both servers too, each case in a namespace of its own; that is its client's name as
 //! well, so that a case kills no connection but its own. Alarms and freezes need a [`Node`].
 
+mod alarms;
+mod delays;
+mod diagnosis;
 mod node;
+mod places;
 mod unrouted;
+mod walking;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,6 +23,7 @@ use leveret_common::broker::{
     SettleError,
 };
 use leveret_common::clock::{Clock, SystemClock};
+use leveret_common::diagnose::{Diagnose, Health};
 use leveret_common::envelope::Wire;
 use leveret_common::name::{Lane, Namespace};
 use leveret_common::spawn::Spawner;
@@ -25,12 +31,30 @@ use leveret_common::testkit::eventually;
 use leveret_common::testkit::services::{VirtualHost, fresh_namespace, rabbitmq_3, rabbitmq_4};
 use serde_json::{Value, json};
 
+use self::delays::{
+    a_wait_of_400_days_hops_from_bucket_to_bucket_and_ends_on_time,
+    what_is_due_first_runs_first_however_it_leaves_its_bucket,
+};
+use self::diagnosis::{
+    a_difference_and_a_deleted_queue_are_told_by_name, a_missing_permission_is_told_by_name,
+    looking_finds_all_good_and_makes_nothing, told,
+};
 use self::node::Node;
+use self::places::{
+    a_survey_of_a_hundred_places_answers_in_order_and_leaves_no_channel_behind,
+    consuming_dead_letters_hangs_up_no_net_below_the_foreign_door,
+};
 use self::unrouted::{
     a_key_that_is_no_lane_ends_as_a_dead_letter,
     an_undeclared_lane_is_declared_while_anything_is_consumed,
     unrouted_messages_rest_once_the_last_consumer_is_gone,
     unrouted_messages_survive_killed_connections, what_cannot_be_moved_is_kept_until_it_can,
+};
+use self::walking::{
+    a_bare_message_among_the_dead_letters_goes_to_the_normal_lane,
+    a_hundred_walks_lose_none_of_two_hundred_letters_and_double_none,
+    a_task_that_the_broker_returned_too_often_goes_back_to_its_lane,
+    a_walk_whose_connections_are_killed_loses_no_letter,
 };
 
 /// Generous: a loaded machine is no broken promise.
@@ -92,7 +116,7 @@ impl Fixture {
     }
 
     async fn depth(&self, place: Place) -> u64 {
-        self.broker.depths(&[place]).await.unwrap()[0]
+        self.broker.survey(&[place]).await.unwrap()[0].depth
     }
 
     /// Kills both connections of this case, once the management API knows of them.
@@ -123,6 +147,10 @@ impl Fixture {
 
 fn lane(text: &str) -> Lane {
     text.parse().unwrap()
+}
+
+fn place(text: &str) -> Place {
+    Place::Lane(lane(text))
 }
 
 fn to(text: &str) -> Destination {
@@ -185,7 +213,7 @@ async fn a_difference_in_topology_is_told_by_name(host: VirtualHost) {
     let told = error.to_string();
     assert!(told.contains(&format!("queue {}.lane.mail.high", on.namespace)), "{told}");
     assert!(told.contains("its x-delivery-limit is '20', and we need '1000'"), "{told}");
-    let error = on.broker.consume(&lane("mail.high"), 1).await.err().unwrap();
+    let error = on.broker.consume(&place("mail.high"), 1).await.err().unwrap();
     assert!(matches!(error, BrokerError::Topology { .. }), "{error:?}");
     // The refusal cost neither connection: another lane works.
     on.publish(to("mail"), "1").await.unwrap();
@@ -193,7 +221,7 @@ async fn a_difference_in_topology_is_told_by_name(host: VirtualHost) {
 
 async fn killed_connections_come_back_and_old_receipts_are_gone(host: VirtualHost) {
     let on = Fixture::new(host).await;
-    let consumer = on.broker.consume(&lane("mail"), 5).await.unwrap();
+    let consumer = on.broker.consume(&place("mail"), 5).await.unwrap();
     on.publish(to("mail"), "held").await.unwrap();
     let held = one(&consumer).await;
     assert!(consumer.holds(held.receipt));
@@ -239,7 +267,7 @@ async fn what_was_confirmed_survives_killed_connections(host: VirtualHost) {
         confirmed.extend(sent);
     }
     assert!(confirmed.len() > 1_000, "only {} of 3,000 were confirmed", confirmed.len());
-    let consumer = on.broker.consume(&lane("mail"), 200).await.unwrap();
+    let consumer = on.broker.consume(&place("mail"), 200).await.unwrap();
     while !confirmed.is_empty() {
         confirmed.remove(&acked(&consumer).await);
     }
@@ -247,7 +275,7 @@ async fn what_was_confirmed_survives_killed_connections(host: VirtualHost) {
 
 async fn a_delayed_task_passes_its_bucket_and_keeps_its_lane(host: VirtualHost) {
     let on = Fixture::new(host).await;
-    let consumer = on.broker.consume(&lane("mail.high"), 5).await.unwrap();
+    let consumer = on.broker.consume(&place("mail.high"), 5).await.unwrap();
     let start = Instant::now();
     let until = SystemClock.now().after(Duration::from_millis(700));
     on.publish(Destination::Delay { lane: lane("mail.high"), until }, "later").await.unwrap();
@@ -272,7 +300,7 @@ async fn deleted_queues_and_exchanges_are_declared_again(host: VirtualHost) {
     }
     // Each is there. Whose confirm carried another's return was repeated: there may be copies.
     for (queue, parity) in [("mail", 0), ("post", 1)] {
-        let consumer = on.broker.consume(&lane(queue), 50).await.unwrap();
+        let consumer = on.broker.consume(&place(queue), 50).await.unwrap();
         let mut missing: HashSet<String> =
             (0..400).filter(|n| n % 2 == parity).map(|n: u32| n.to_string()).collect();
         while !missing.is_empty() {
@@ -301,8 +329,8 @@ async fn deleted_queues_and_exchanges_are_declared_again(host: VirtualHost) {
 
 async fn a_consumer_cancelled_by_the_server_begins_anew(host: VirtualHost) {
     let on = Fixture::new(host).await;
-    let consumer = on.broker.consume(&lane("mail"), 5).await.unwrap();
-    let other = on.broker.consume(&lane("post"), 5).await.unwrap();
+    let consumer = on.broker.consume(&place("mail"), 5).await.unwrap();
+    let other = on.broker.consume(&place("post"), 5).await.unwrap();
     on.publish(to("mail"), "1").await.unwrap();
     let held = one(&consumer).await;
     on.delete("queues", "lane.mail.normal").await;
@@ -316,7 +344,7 @@ async fn a_consumer_cancelled_by_the_server_begins_anew(host: VirtualHost) {
 
 async fn a_settle_for_the_second_time_is_refused_and_harms_nothing(host: VirtualHost) {
     let on = Fixture::new(host).await;
-    let consumer = on.broker.consume(&lane("mail"), 5).await.unwrap();
+    let consumer = on.broker.consume(&place("mail"), 5).await.unwrap();
     on.publish(to("mail"), "1").await.unwrap();
     on.publish(to("mail"), "2").await.unwrap();
     let (first, second) = (one(&consumer).await, one(&consumer).await);
@@ -325,17 +353,16 @@ async fn a_settle_for_the_second_time_is_refused_and_harms_nothing(host: Virtual
     assert_eq!(consumer.settle(&[(second.receipt, Settle::Ack)]).await, [Ok(())]);
     on.broker.close().await;
     let broker = connect(config(&on.host.url, &on.namespace)).await.unwrap();
-    assert_eq!(broker.depths(&[Place::Lane(lane("mail"))]).await.unwrap(), [0]);
+    assert_eq!(broker.survey(&[place("mail")]).await.unwrap()[0].depth, 0);
 }
 
 async fn a_dropped_consumer_gives_everything_back(host: VirtualHost) {
     let on = Fixture::new(host).await;
-    let consumer = on.broker.consume(&lane("mail"), 5).await.unwrap();
+    let consumer = on.broker.consume(&place("mail"), 5).await.unwrap();
     on.publish(to("mail"), "1").await.unwrap();
     one(&consumer).await;
     drop(consumer);
-    eventually(SOON, "it is back", || async { on.depth(Place::Lane(lane("mail"))).await == 1 })
-        .await;
+    eventually(SOON, "it is back", || async { on.depth(place("mail")).await == 1 }).await;
 }
 
 async fn a_full_queue_is_answered_as_rejected(host: VirtualHost) {
@@ -357,7 +384,7 @@ async fn a_full_queue_is_answered_as_rejected(host: VirtualHost) {
 
 async fn a_foreign_message_finds_its_lane(host: VirtualHost) {
     let on = Fixture::new(host).await;
-    let consumer = on.broker.consume(&lane("mail.normal"), 5).await.unwrap();
+    let consumer = on.broker.consume(&place("mail.normal"), 5).await.unwrap();
     assert!(on.publish_foreign("mail", "\"plain\"").await);
     assert_eq!(acked(&consumer).await, "\"plain\"");
 }
@@ -402,6 +429,17 @@ on_both![
     a_key_that_is_no_lane_ends_as_a_dead_letter,
     unrouted_messages_survive_killed_connections,
     what_cannot_be_moved_is_kept_until_it_can,
+    a_survey_of_a_hundred_places_answers_in_order_and_leaves_no_channel_behind,
+    consuming_dead_letters_hangs_up_no_net_below_the_foreign_door,
+    looking_finds_all_good_and_makes_nothing,
+    a_difference_and_a_deleted_queue_are_told_by_name,
+    a_missing_permission_is_told_by_name,
+    what_is_due_first_runs_first_however_it_leaves_its_bucket,
+    a_wait_of_400_days_hops_from_bucket_to_bucket_and_ends_on_time,
+    a_hundred_walks_lose_none_of_two_hundred_letters_and_double_none,
+    a_walk_whose_connections_are_killed_loses_no_letter,
+    a_task_that_the_broker_returned_too_often_goes_back_to_its_lane,
+    a_bare_message_among_the_dead_letters_goes_to_the_normal_lane,
 ];
 
 #[tokio::test]
@@ -441,55 +479,8 @@ async fn a_url_that_is_none_says_how_one_looks() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_alarm_gives_a_prompt_typed_error_and_acks_go_on() {
-    let Some(node) = Node::start() else { return };
-    let namespace = fresh_namespace();
-    let broker = connect(config(&node.url(), &namespace)).await.unwrap();
-    let put = |body: String| {
-        let broker = broker.clone();
-        async move {
-            let start = Instant::now();
-            let batch = [Publish { to: to("mail"), wire: wire(&body) }];
-            let answer = broker.publish(&batch).await.remove(0);
-            (answer, start.elapsed())
-        }
-    };
-    put("before".to_owned()).await.0.unwrap();
-    let consumer = broker.consume(&lane("mail"), 50).await.unwrap();
-    let held = one(&consumer).await;
-    node.set_alarm(true);
-    // The server says so only to whoever publishes; that message may be through already.
-    let (answer, took) = put("at-the-alarm".to_owned()).await;
-    assert!(
-        matches!(answer, Err(PublishError::Unknown { .. } | PublishError::Blocked(_))),
-        "{answer:?}"
-    );
-    assert!(took < Duration::from_secs(2), "{took:?}");
-    for n in 0..3 {
-        let (answer, took) = put(format!("refused-{n}")).await;
-        assert!(matches!(answer, Err(PublishError::Blocked(_))), "{answer:?}");
-        assert!(took < Duration::from_secs(2), "{took:?}");
-    }
-    let check = broker.check().await.unwrap_err().to_string();
-    assert!(check.contains("it blocks publishers"), "{check}");
-    assert_eq!(consumer.settle(&[(held.receipt, Settle::Ack)]).await, [Ok(())]);
-    node.set_alarm(false);
-    eventually(SOON, "the broker takes publishes again", || async {
-        put("after".to_owned()).await.0.is_ok()
-    })
-    .await;
-    broker.check().await.unwrap();
-    let mut seen = Vec::new();
-    while !seen.contains(&"after".to_owned()) {
-        seen.push(acked(&consumer).await);
-    }
-    assert!(!seen.iter().any(|body| body.starts_with("refused") || body == "before"), "{seen:?}");
-    broker.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_frozen_broker_is_answered_for_by_the_deadline_and_comes_back() {
-    let Some(node) = Node::start() else { return };
+    let Some(node) = Node::start(3) else { return };
     let mut config = config(&node.url(), &fresh_namespace());
     config.publish_deadline = Duration::from_secs(2);
     config.heartbeat = Duration::from_secs(2);
@@ -503,7 +494,7 @@ async fn a_frozen_broker_is_answered_for_by_the_deadline_and_comes_back() {
         answer
     };
     put().await.unwrap();
-    let consumer = broker.consume(&lane("mail"), 50).await.unwrap();
+    let consumer = broker.consume(&place("mail"), 50).await.unwrap();
     assert_eq!(acked(&consumer).await, "1");
     node.signal("STOP");
     let answer = put().await;
@@ -512,6 +503,11 @@ async fn a_frozen_broker_is_answered_for_by_the_deadline_and_comes_back() {
     let answer = put().await;
     assert!(matches!(answer, Err(PublishError::Unavailable(_))), "{answer:?}");
     assert!(broker.check().await.is_err());
+    let start = Instant::now();
+    let findings = broker.diagnose().await;
+    assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
+    assert!(told(&findings, "reachable", Health::Bad).contains("no greeting within"));
+    assert!(told(&findings, "connections", Health::Bad).contains("consuming: "));
     node.signal("CONT");
     eventually(SOON, "a publish is confirmed again", || async { put().await.is_ok() }).await;
     assert_eq!(acked(&consumer).await, "1");

@@ -42,7 +42,7 @@ async fn an_id_nobody_knows_says_which_of_three_it_may_be() {
         let response = world.get(&format!("/v1/tasks/{id}")).send().await.unwrap();
         let told = problem(response, 404, "unknown-task").await;
         let detail = told["detail"].as_str().unwrap();
-        for part in ["never accepted", "not recorded", "longer ago than tasks are remembered"] {
+        for part in ["never accepted", "not recorded", "longer than tasks are remembered"] {
             assert!(detail.contains(part), "{detail}");
         }
     }

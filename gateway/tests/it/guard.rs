@@ -97,7 +97,7 @@ async fn probes_need_no_token_and_tell_no_reasons_then() {
     json(world.get("/livez").send().await.unwrap(), 200).await;
     json(world.get("/readyz").send().await.unwrap(), 200).await;
     world.broker.fail_with(|| leveret_common::broker::PublishError::Blocked("secret host".into()));
-    let told = problem(world.get("/readyz").send().await.unwrap(), 503, "unavailable").await;
+    let told = problem(world.unready().await, 503, "unavailable").await;
     assert_eq!(told["errors"][0]["field"], "broker");
     assert!(!told.to_string().contains("secret host"), "{told}");
 }

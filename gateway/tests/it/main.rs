@@ -1,4 +1,4 @@
-//! The gateway over real HTTP on the embedded backend: each rule of the door, by name.
+//! The gateway over real HTTP on every backend: each rule of the door, by name.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,7 +9,16 @@
 
 mod ask;
 mod batch;
+mod bulk;
+mod cancel;
+mod dead;
+mod doctor;
+mod explain;
+mod faults;
+mod fleet;
 mod guard;
 mod process;
 mod put_in;
+mod transfer;
+mod walkers;
 mod world;

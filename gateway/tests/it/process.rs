@@ -57,7 +57,7 @@ async fn probes_tell_what_is_wrong() {
     assert_eq!(json(world.get("/livez").send().await.unwrap(), 200).await["status"], "alive");
     assert_eq!(json(world.get("/readyz").send().await.unwrap(), 200).await["status"], "ready");
     world.broker.fail_with(|| PublishError::Blocked("memory".into()));
-    let told = problem(world.get("/readyz").send().await.unwrap(), 503, "unavailable").await;
+    let told = problem(world.unready().await, 503, "unavailable").await;
     assert_eq!(told["errors"].as_array().unwrap().len(), 1);
     assert_eq!(told["errors"][0]["field"], "broker");
     assert!(told["errors"][0]["why"].as_str().unwrap().contains("memory"), "{told}");

@@ -81,6 +81,15 @@ async fn all_mistakes_of_a_request_are_told_at_once() {
 }
 
 #[tokio::test]
+async fn a_parameter_is_refused_and_not_passed_over() {
+    let world = World::new().await;
+    let post = world.post_to("/v1/tasks?delay=1h").json(&json!({ "kind": "a" }));
+    let refused = problem(post.send().await.unwrap(), 400, "invalid-request").await;
+    assert_eq!(refused["errors"][0]["field"], "delay");
+    assert_eq!(world.depth("default").await, 0);
+}
+
+#[tokio::test]
 async fn what_is_no_json_object_is_refused() {
     let world = World::new().await;
     for body in ["", "{", "[]", "{\"kind\":\"a\"} x"] {
@@ -99,13 +108,7 @@ async fn absent_args_are_null_and_given_ones_are_kept_byte_for_byte() {
     ] {
         let post = world.post().header("content-type", "application/json").body(task);
         json(post.send().await.unwrap(), 202).await;
-        let lane = "default".parse().unwrap();
-        let consumer = world.backend.broker.consume(&lane, 1).await.unwrap();
-        let delivery = consumer.next(1).await.pop().unwrap();
-        assert_eq!(delivery.wire.body, args);
-        let settle = leveret_common::broker::Settle::Ack;
-        consumer.settle(&[(delivery.receipt, settle)]).await.pop().unwrap().unwrap();
-        consumer.stop().await;
+        assert_eq!(world.take_from("default").await.body, args);
     }
 }
 
@@ -132,7 +135,6 @@ async fn what_is_too_large_is_refused_before_anything_is_sent() {
 
 #[tokio::test]
 async fn a_publish_that_fails_says_whether_to_try_again() {
-    let world = World::new().await;
     type Case = (fn() -> PublishError, u16, &'static str);
     let cases: [Case; 5] = [
         (|| PublishError::Blocked("memory".into()), 503, "unavailable"),
@@ -146,6 +148,8 @@ async fn a_publish_that_fails_says_whether_to_try_again() {
         (|| PublishError::TooLarge { size: 2, limit: 1 }, 413, "too-large"),
     ];
     for (failure, status, name) in cases {
+        // A new one each time: after such an answer the broker is asked before the next.
+        let world = World::new().await;
         world.broker.fail_with(failure);
         let response = world.put_in(json!({ "kind": "a" })).await;
         let retry_after = response.headers().contains_key("retry-after");

@@ -11,5 +11,6 @@
 
 mod ask;
 mod bulk;
+mod follow_ups;
 mod one;
 mod world;

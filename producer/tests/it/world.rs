@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use leveret_common::backend::Backend;
 use leveret_common::broker::{
-    Broker, BrokerError, Consumer, Destination, Place, Publish, PublishError,
+    Broker, BrokerError, Consumer, Destination, Place, Publish, PublishError, Survey,
 };
 use leveret_common::clock::{Clock, Millis, SystemClock};
 use leveret_common::embedded::{Config, Embedded};
@@ -17,7 +17,7 @@ use leveret_common::id::{Owner, TaskId, Token};
 use leveret_common::ledger::{Answer, Claim, Hold, Mark, Marking};
 use leveret_common::name::{Lane, Namespace};
 use leveret_common::store::{
-    AttemptNote, Enqueued, Records, Retention, StoreError, StoreErrorKind, TaskRecord,
+    Act, AttemptNote, Enqueued, Records, Retention, Seen, StoreError, StoreErrorKind, TaskRecord,
 };
 use leveret_producer::{Options, Producer};
 use tokio::sync::Notify;
@@ -62,7 +62,11 @@ impl World {
             broker: broker.clone(),
             ledger: embedded.clone(),
             records: records.clone(),
-            fleet: embedded,
+            fleet: embedded.clone(),
+            leases: embedded.clone(),
+            signals: embedded.clone(),
+            letters: embedded,
+            patients: Vec::new(),
             clock: Arc::new(SystemClock),
             retention,
         };
@@ -73,7 +77,7 @@ impl World {
     /// Counts what rests in a lane.
     pub(crate) async fn depth(&self, lane: &str) -> u64 {
         let lane: Lane = lane.parse().unwrap();
-        self.backend.broker.depths(&[Place::Lane(lane)]).await.unwrap()[0]
+        self.backend.broker.survey(&[Place::Lane(lane)]).await.unwrap()[0].depth
     }
 
     /// Claims a task as a worker would.
@@ -163,12 +167,16 @@ impl Broker for WatchedBroker {
         answers
     }
 
-    async fn consume(&self, lane: &Lane, prefetch: u16) -> Result<Arc<dyn Consumer>, BrokerError> {
-        self.inner.consume(lane, prefetch).await
+    async fn consume(
+        &self,
+        place: &Place,
+        prefetch: u16,
+    ) -> Result<Arc<dyn Consumer>, BrokerError> {
+        self.inner.consume(place, prefetch).await
     }
 
-    async fn depths(&self, places: &[Place]) -> Result<Vec<u64>, BrokerError> {
-        self.inner.depths(places).await
+    async fn survey(&self, places: &[Place]) -> Result<Vec<Survey>, BrokerError> {
+        self.inner.survey(places).await
     }
 
     async fn check(&self) -> Result<(), BrokerError> {
@@ -213,6 +221,16 @@ impl Records for MoodyRecords {
     async fn attempted(&self, batch: &[AttemptNote]) -> Result<(), StoreError> {
         self.mood()?;
         self.inner.attempted(batch).await
+    }
+
+    async fn acted(&self, batch: &[Act]) -> Result<(), StoreError> {
+        self.mood()?;
+        self.inner.acted(batch).await
+    }
+
+    async fn seen(&self) -> Result<Vec<Seen>, StoreError> {
+        self.mood()?;
+        self.inner.seen().await
     }
 
     async fn find(&self, ids: &[TaskId]) -> Result<Vec<TaskRecord>, StoreError> {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use leveret_common::name::{Class, QueueName};
+use leveret_common::name::{Class, Lane, QueueName};
 use tokio::sync::Notify;
 
 use super::Arrived;
@@ -67,6 +67,22 @@ impl Buffer {
     /// Takes a delivery: the picker chooses the class, its queues take turns.
     pub fn take(&self) -> Option<Arrived> {
         self.lock().take()
+    }
+
+    /// Counts what waits of a lane.
+    #[must_use]
+    pub fn waiting(&self, lane: &Lane) -> usize {
+        let state = self.lock();
+        let mut queues = state.lines.get(&lane.class).into_iter().flatten();
+        queues.find(|(queue, _)| *queue == lane.queue).map_or(0, |(_, line)| line.len())
+    }
+
+    /// Takes everything of a lane.
+    pub fn drain_lane(&self, lane: &Lane) -> Vec<Arrived> {
+        let mut state = self.lock();
+        let mut queues = state.lines.get_mut(&lane.class).into_iter().flatten();
+        let line = queues.find(|(queue, _)| *queue == lane.queue).map(|(_, line)| line);
+        line.map(|line| std::mem::take(line).into()).unwrap_or_default()
     }
 
     /// Takes everything that is left.

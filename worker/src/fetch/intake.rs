@@ -6,61 +6,109 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use leveret_common::broker::{Consumer, Delivery, Destination, Publish, Settle};
+use leveret_common::broker::{Consumer, Delivery, Destination, Place, Publish, Settle};
 use leveret_common::clock::Millis;
-use leveret_common::envelope::{DeadReason, Decoded, Envelope, HeaderValue, Wire, decode, header};
+use leveret_common::envelope::{DeadReason, Decoded, Envelope, decode, header};
 use leveret_common::name::Lane;
 use leveret_common::spawn::Spawner;
 use leveret_common::telemetry::names::{self, field, label};
 use metrics::counter;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::Arrived;
 use crate::config::DEPLOY_WINDOW;
-use crate::settle::publishes::{self, Earliness};
+use crate::settle::publishes::{self, Cause, Earliness};
 use crate::shared::Shared;
 
 /// How long to wait before another try to open a consumer.
 const REOPEN_AFTER: Duration = Duration::from_secs(1);
 
-/// Takes in the deliveries of `lane` until a drain begins; `index` is the lane's place in the
-/// status. Sorting runs in `sorters`, so that one slow publish does not hold up the lane.
+/// Takes in the deliveries of `lane` until a drain begins, as far as the worker's controls want
+/// them. Sorting runs in `sorters`, so that one slow publish does not hold up the lane.
 ///
 /// # Cancel safety
 /// Dropped, unsettled deliveries return to the lane with their consumer.
-pub async fn run(shared: Arc<Shared>, lane: Lane, index: usize, prefetch: u16, sorters: Spawner) {
-    let Some(consumer) = open(&shared, &lane, prefetch).await else { return };
-    shared.status.consuming(index, Some(Arc::clone(&consumer)));
+pub async fn run(shared: Arc<Shared>, lane: Lane, sorters: Spawner) {
+    let mut wishes = shared.controls.watch();
+    let mut session: Option<Session> = None;
     loop {
-        let batch = tokio::select! {
-            () = shared.stop.cancelled() => break,
-            batch = consumer.next(usize::from(prefetch)) => batch,
+        let wanted = wishes.borrow_and_update().prefetch(&lane);
+        let change = async {
+            if session.as_ref().map(|session| session.prefetch) != wanted {
+                return Some(open(&shared, &lane, wanted).await);
+            }
+            match &session {
+                Some(session) => session.take_in(&shared, &lane, &sorters).await,
+                None => std::future::pending().await,
+            }
+            None
         };
-        if batch.is_empty() {
-            break;
-        }
-        for delivery in batch {
-            take_in(&shared, &lane, &consumer, &delivery, &sorters);
+        let opened = tokio::select! {
+            () = shared.stop.cancelled() => break,
+            changed = wishes.changed() => if changed.is_ok() { continue } else { break },
+            opened = change => opened,
+        };
+        let Some(next) = opened else { break };
+        shared.lanes.consuming(&lane, next.as_ref().map(|next| &next.consumer));
+        // The new one is open already: the lane is not without a consumer in between.
+        if let Some(last) = std::mem::replace(&mut session, next) {
+            let keeps = session.as_ref().is_some_and(|next| next.prefetch >= last.prefetch);
+            last.close(&shared, &lane, keeps).await;
         }
     }
-    consumer.stop().await;
+    if let Some(session) = session {
+        session.consumer.stop().await;
+    }
 }
 
-async fn open(shared: &Shared, lane: &Lane, prefetch: u16) -> Option<Arc<dyn Consumer>> {
+/// A consumer, until another number of deliveries is wanted.
+struct Session {
+    consumer: Arc<dyn Consumer>,
+    prefetch: u16,
+    /// Cancelled when what is not in the buffer yet is to be returned.
+    closed: CancellationToken,
+}
+
+impl Session {
+    /// Takes in what comes until nothing comes any more.
+    async fn take_in(&self, shared: &Arc<Shared>, lane: &Lane, sorters: &Spawner) {
+        loop {
+            let batch = self.consumer.next(usize::from(self.prefetch)).await;
+            if batch.is_empty() {
+                return;
+            }
+            for delivery in batch {
+                take_in(shared, lane, self, &delivery, sorters);
+            }
+        }
+    }
+
+    /// Takes nothing more; what runs can still be settled. Unless the worker `keeps` what has not
+    /// started, that goes back: there may be more of it than is wanted now.
+    async fn close(self, shared: &Shared, lane: &Lane, keeps: bool) {
+        self.consumer.stop().await;
+        if !keeps {
+            self.closed.cancel();
+            shared.hand_back(shared.buffer.drain_lane(lane)).await;
+        }
+    }
+}
+
+/// Opens a consumer with the prefetch that is wanted, if one is.
+async fn open(shared: &Shared, lane: &Lane, prefetch: Option<u16>) -> Option<Session> {
+    let prefetch = prefetch?;
     loop {
-        match shared.backend.broker.consume(lane, prefetch).await {
+        match shared.backend.broker.consume(&Place::Lane(lane.clone()), prefetch).await {
             Ok(consumer) => {
-                info!({ field::LANE } = %lane, "consuming");
-                return Some(consumer);
+                info!({ field::LANE } = %lane, { field::COUNT } = prefetch, "consuming");
+                return Some(Session { consumer, prefetch, closed: CancellationToken::new() });
             }
             Err(error) => {
                 warn!({ field::LANE } = %lane, { field::ERROR } = %error, "consumer does not open");
             }
         }
-        tokio::select! {
-            () = shared.stop.cancelled() => return None,
-            () = tokio::time::sleep(REOPEN_AFTER) => {}
-        }
+        tokio::time::sleep(REOPEN_AFTER).await;
     }
 }
 
@@ -75,11 +123,11 @@ enum Sorted {
 fn take_in(
     shared: &Arc<Shared>,
     lane: &Lane,
-    consumer: &Arc<dyn Consumer>,
+    session: &Session,
     delivery: &Delivery,
     sorters: &Spawner,
 ) {
-    let receipt = delivery.receipt;
+    let (receipt, consumer) = (delivery.receipt, &session.consumer);
     let arrived = |envelope: Envelope| Arrived {
         envelope: Arc::new(envelope),
         lane: lane.clone(),
@@ -90,21 +138,25 @@ fn take_in(
     match sort(shared, lane, delivery) {
         Sorted::Run(envelope, Duration::ZERO) => shared.buffer.push(arrived(*envelope)),
         Sorted::Run(envelope, wait) => {
-            let (shared, arrived) = (Arc::clone(shared), arrived(*envelope));
-            sorters.spawn(async move {
+            let (of, arrived) = (Arc::clone(shared), arrived(*envelope));
+            let closed = session.closed.clone();
+            shared.spawn(sorters, async move {
                 tokio::select! {
                     biased;
-                    () = shared.stop.cancelled() => shared.settle(&arrived, Settle::Return).await,
-                    () = tokio::time::sleep(wait) => shared.buffer.push(arrived),
+                    () = closed.cancelled() => of.settle(&arrived, Settle::Return).await,
+                    () = of.stop.cancelled() => of.settle(&arrived, Settle::Return).await,
+                    () = tokio::time::sleep(wait) => of.buffer.push(arrived),
                 }
             });
         }
         Sorted::Move(copy, cause) => {
             counter!(names::PARKS, label::CAUSE => cause).increment(1);
-            let (shared, consumer) = (Arc::clone(shared), Arc::clone(consumer));
-            sorters.spawn(async move {
-                if shared.publish(&shared.over, vec![*copy]).await {
+            let (of, consumer) = (Arc::clone(shared), Arc::clone(consumer));
+            shared.spawn(sorters, async move {
+                let letters = of.letters_in(std::slice::from_ref(&*copy));
+                if of.publish(&of.gone, vec![*copy]).await {
                     leveret_common::failpoint::pass("park.confirmed");
+                    of.list_letters(letters).await;
                     let _gone = consumer.settle(&[(receipt, Settle::Ack)]).await;
                 }
             });
@@ -126,10 +178,13 @@ fn sort(shared: &Shared, lane: &Lane, delivery: &Delivery) -> Sorted {
         }
         Err(problem) => {
             warn!({ field::LANE } = %lane, { field::ERROR } = %problem, "message is no task");
-            let letter = publishes::unreadable(delivery, lane, problem.reason, &problem.why);
+            let letter = publishes::unreadable(delivery, lane, problem.reason, &problem.why, now);
             return moved(letter, "malformed");
         }
     };
+    if let Some(due) = envelope.moving.not_before.or(envelope.fixed.enqueued_at) {
+        shared.lanes.reached(lane, due);
+    }
     let wait = match publishes::earliness(&envelope, now) {
         Earliness::Early(until) => {
             return moved(publishes::early(&envelope, lane, until), "early");
@@ -143,8 +198,9 @@ fn sort(shared: &Shared, lane: &Lane, delivery: &Delivery) -> Sorted {
             warn!({ field::KIND } = %envelope.kind, { field::LANE } = %lane,
                 "no handler here knows this kind, parking its tasks");
         }
-        let wait = publishes::deploy_wait(envelope.moving.parks).min(shared.config.longest_park());
-        return moved(publishes::parked(&envelope, lane, now, wait), "unknown-kind");
+        let longest = shared.config.longest_park();
+        let copy = publishes::parked(&envelope, lane, now, Cause::Unknown, longest);
+        return moved(copy, "unknown-kind");
     }
     Sorted::Run(envelope, wait)
 }
@@ -152,16 +208,12 @@ fn sort(shared: &Shared, lane: &Lane, delivery: &Delivery) -> Sorted {
 /// A message in a newer version: its headers are ours only in part, so only the three that every
 /// version shares are touched. After the deploy window it is dead.
 fn newer(delivery: &Delivery, lane: &Lane, version: u32, now: Millis) -> Publish {
-    let number = |wire: &Wire, name: &str| match wire.headers.get(name) {
-        Some(HeaderValue::Int(value)) => u64::try_from(*value).ok(),
-        _ => None,
-    };
-    let since = number(&delivery.wire, header::PARKED_SINCE).map_or(now, Millis);
+    let since = delivery.wire.number(header::PARKED_SINCE).map_or(now, Millis);
     if now.since(since) >= DEPLOY_WINDOW {
         let why = format!("envelope version {version} is newer than any worker here reads");
-        return publishes::unreadable(delivery, lane, DeadReason::UnsupportedVersion, &why);
+        return publishes::unreadable(delivery, lane, DeadReason::UnsupportedVersion, &why, now);
     }
-    let parks = number(&delivery.wire, header::PARKS).unwrap_or(0);
+    let parks = delivery.wire.number(header::PARKS).unwrap_or(0);
     let parks = u32::try_from(parks).unwrap_or(u32::MAX);
     let until = now.after(publishes::deploy_wait(parks));
     let mut wire = delivery.wire.clone();

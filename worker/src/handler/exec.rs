@@ -1,9 +1,11 @@
 //! `exec` kinds: a program of any language performs the task.
 //!
 //! Args on stdin, result on stdout (JSON if it parses, else text), stderr's tail is kept with a
-//! failure. Exit 0 is done, 75 (`EX_TEMPFAIL`) retry, 65 (`EX_DATAERR`) dead, anything else is by
-//! policy. No shell; a cleared environment; its own process group, which is killed as a whole
-//! when the attempt is dropped at its hard limit, so nothing the program started stays behind.
+//! failure. Follow-ups go as lines of JSON into the file that `LEVERET_FOLLOW_UPS` names and count
+//! only with a success. Exit 0 is done, 75 (`EX_TEMPFAIL`) retry, 65 (`EX_DATAERR`) dead, anything
+//! else is by policy. No shell; a cleared environment; its own process group, which is killed as a
+//! whole when the attempt is dropped at its hard limit, so nothing the program started stays
+//! behind.
 
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -18,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use super::outbox::{self, Outbox};
 use super::{Execution, Handler, MAX_RESULT, Reply, TaskError};
 
 /// How long to read on after the program's exit, where somebody it left behind has its pipes.
@@ -70,6 +73,8 @@ impl Drop for Group {
 #[async_trait]
 impl Handler for Exec {
     async fn perform(&self, execution: Execution) -> Result<Reply, TaskError> {
+        // Removed last, when nobody is left who could write to it.
+        let outbox = Outbox::create()?;
         let mut child = Command::new(&self.program)
             .args(&self.arguments)
             .env_clear()
@@ -80,6 +85,7 @@ impl Handler for Exec {
             .env("LEVERET_MAX_ATTEMPTS", execution.max_attempts.to_string())
             .env("LEVERET_FENCE", execution.fence.0.to_string())
             .env("LEVERET_CRASHES", execution.crashes.to_string())
+            .env(outbox::VARIABLE, outbox.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -120,7 +126,9 @@ impl Handler for Exec {
             status
         };
         let status = status.map_err(|error| self.not_started(&error))?;
-        self.judge(status, &out, &err.0)
+        let mut reply = self.judge(status, &out, &err.0)?;
+        reply.follow_ups = outbox.read(&execution.enqueuer)?;
+        Ok(reply)
     }
 }
 

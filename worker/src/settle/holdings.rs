@@ -8,6 +8,7 @@ use leveret_common::broker::Receipt;
 use leveret_common::envelope::Order;
 use leveret_common::id::{Fence, TaskId};
 use leveret_common::ledger::{Held, Hold};
+use tokio_util::sync::CancellationToken;
 
 use super::journey::Claimed;
 use crate::fetch::Arrived;
@@ -25,6 +26,10 @@ struct Holding {
     ttl: Duration,
     delivery: Arrived,
     decided: bool,
+    /// A parked copy stands for the delivery.
+    detached: bool,
+    /// Cancelled when somebody cancels the task.
+    cancel: CancellationToken,
 }
 
 impl Holdings {
@@ -57,9 +62,19 @@ impl Holdings {
         ttl: Duration,
     ) -> HoldGuard<'a> {
         let key = (arrived.envelope.id, claimed.hold.fence);
-        let holding = Holding { claimed, order, ttl, delivery: arrived.clone(), decided: false };
+        let delivery = arrived.clone();
+        let cancel = CancellationToken::new();
+        let holding = Holding {
+            claimed,
+            order,
+            ttl,
+            delivery,
+            decided: false,
+            detached: false,
+            cancel: cancel.clone(),
+        };
         self.lock().insert(key, holding);
-        HoldGuard { holdings: self, key }
+        HoldGuard { holdings: self, key, cancel }
     }
 
     /// Tells whether a claim of ours may be alive: this one is held, or one is being asked for.
@@ -70,19 +85,37 @@ impl Holdings {
             || self.lock().get(&(id, hold.fence)).is_some_and(|held| held.claimed.hold == hold)
     }
 
+    /// Passes on that a task was cancelled; false when it is not held, or was told before.
+    pub fn cancel(&self, id: TaskId, fence: Fence) -> bool {
+        let held = self.lock();
+        let Some(holding) = held.get(&(id, fence)) else { return false };
+        let is_news = !holding.cancel.is_cancelled();
+        holding.cancel.cancel();
+        is_news
+    }
+
+    /// Lists the claims whose task may still be cancelled.
+    #[must_use]
+    pub fn undecided(&self) -> Vec<(TaskId, Hold)> {
+        let held = self.lock();
+        let open = held.iter().filter(|(_, held)| !held.decided && !held.cancel.is_cancelled());
+        open.map(|((id, _), holding)| (*id, holding.claimed.hold)).collect()
+    }
+
     /// Lists what a heartbeat renews.
     #[must_use]
     pub fn list(&self) -> Vec<(TaskId, Fence)> {
         self.lock().keys().copied().collect()
     }
 
-    /// Lists the claims to write again after a reset: undecided ones whose delivery is still ours
-    /// (rule L5). The others come again through the broker, or are marked on an absent entry.
+    /// Lists the claims to write again after a reset: undecided ones that are detached or whose
+    /// delivery is still ours (rule L5). The others come again through the broker, or are marked
+    /// on an absent entry.
     #[must_use]
     pub fn to_reassert(&self) -> Vec<Held> {
         let still_ours = |holding: &&Holding| {
             let receipt: Receipt = holding.delivery.receipt;
-            !holding.decided && holding.delivery.consumer.holds(receipt)
+            !holding.decided && (holding.detached || holding.delivery.consumer.holds(receipt))
         };
         self.lock()
             .values()
@@ -121,13 +154,27 @@ impl Drop for AskGuard<'_> {
 pub struct HoldGuard<'a> {
     holdings: &'a Holdings,
     key: (TaskId, Fence),
+    cancel: CancellationToken,
 }
 
 impl HoldGuard<'_> {
+    /// Returns what is cancelled when somebody cancels the task.
+    #[must_use]
+    pub fn cancel(&self) -> CancellationToken {
+        self.cancel.clone()
+    }
+
     /// Notes that the outcome is recorded.
     pub fn decided(&self) {
         if let Some(holding) = self.holdings.lock().get_mut(&self.key) {
             holding.decided = true;
+        }
+    }
+
+    /// Notes that a parked copy stands for the delivery: the claim outlives it.
+    pub fn detached(&self) {
+        if let Some(holding) = self.holdings.lock().get_mut(&self.key) {
+            holding.detached = true;
         }
     }
 }

@@ -5,6 +5,11 @@
 //! drive many journeys of one task through crashes, pauses and wipes. The order is the whole
 //! safety of Leveret: the ledger decides before anything is published, publishing precedes the
 //! mark, the mark precedes the ack, and a refused owner claims again instead of acking.
+//!
+//! A task that runs longer than the broker lets a delivery be held runs *detached*: before it
+//! starts, a copy of its message is parked and confirmed, and only then the delivery is acked. The
+//! copy is a dead-man's switch: it comes back while the task runs and is parked again, or finds the
+//! owner dead and is the redelivery. So nothing new is begun for the delivery itself any more.
 
 use leveret_common::envelope::Order;
 use leveret_common::id::{Fence, Owner, Token};
@@ -34,7 +39,17 @@ pub enum Step {
         orphan: bool,
     },
     /// Publish the delivery's copy for later, then report [`Event::Parked`].
-    Park,
+    Park {
+        /// Whether the holder was seen to live: a detached task is looked at again after a while.
+        holder_lives: bool,
+    },
+    /// Publish the delivery's copy as a dead-man's switch, then report [`Event::Parked`].
+    Detach {
+        /// The claim that the task will run under.
+        claimed: Claimed,
+    },
+    /// Ack the delivery and keep the claim: the parked copy stands for the task from now on.
+    LetGo,
     /// Run the handler under this claim.
     Start {
         /// The claim.
@@ -111,6 +126,8 @@ enum Phase {
     Claiming(Token),
     Judging(Hold),
     Parking,
+    Detaching(Claimed),
+    LettingGo(Claimed),
     Running(Claimed),
     Deciding(Hold, Decision),
     Publishing { hold: Hold, order: Order, decision: Decision, resumed: bool },
@@ -124,22 +141,36 @@ enum Phase {
 pub struct Journey {
     owner: Owner,
     order: Order,
+    length: Length,
+    /// The delivery is acked although its task is not over: a parked copy stands for it.
+    is_detached: bool,
     phase: Phase,
+}
+
+/// How long a task may run, as far as the broker is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    /// The delivery can be held until the task is over.
+    Short,
+    /// It cannot: the task runs detached.
+    Long,
 }
 
 impl Journey {
     /// Creates the journey of a delivery of `order` in the hands of `owner`.
     #[must_use]
-    pub const fn new(owner: Owner, order: Order) -> Self {
-        Self { owner, order, phase: Phase::Fresh }
+    pub const fn new(owner: Owner, order: Order, length: Length) -> Self {
+        Self { owner, order, length, is_detached: false, phase: Phase::Fresh }
     }
 
     /// Tells what to do after `event`.
     ///
     /// `connected` says whether the delivery can still be settled. When it cannot, the broker
-    /// hands the task out again, so nothing new is begun for it; what runs is still finished.
+    /// hands the task out again, so nothing new is begun for it; what runs is still finished. So
+    /// it is for a detached task, whose copy comes again.
     /// `token` is used where a new request to the ledger begins.
     pub fn on(&mut self, event: Event, connected: bool, token: Token) -> Step {
+        let connected = connected && !self.is_detached;
         let phase = std::mem::replace(&mut self.phase, Phase::Over);
         match (phase, event) {
             (Phase::Fresh, Event::Delivered) => self.claim(connected, token),
@@ -150,7 +181,17 @@ impl Journey {
                 self.judged(hold, liveness, connected, token)
             }
             (Phase::Parking, Event::Parked) => self.ack(),
-            (Phase::Running(_), Event::Lapsed) => self.claim(connected, token),
+            (Phase::Detaching(claimed), Event::Parked) => {
+                self.phase = Phase::LettingGo(claimed);
+                Step::LetGo
+            }
+            (Phase::LettingGo(claimed), Event::Acked) => {
+                self.is_detached = true;
+                self.start(claimed)
+            }
+            (Phase::Detaching(_) | Phase::Running(_), Event::Lapsed) => {
+                self.claim(connected, token)
+            }
             (Phase::Running(claimed), Event::Ended(decision)) => self.ended(claimed, decision),
             (Phase::Deciding(hold, decision), Event::Ruled(ruling)) => match ruling {
                 Ruling::Accepted => self.publish(hold, self.order, decision, false),
@@ -179,8 +220,13 @@ impl Journey {
         match answer {
             Answer::Claimed { fence, toll } => {
                 let claimed = Claimed { hold: self.hold(fence), token: asked, toll };
-                self.phase = Phase::Running(claimed);
-                Step::Start { claimed }
+                match self.length {
+                    Length::Short => self.start(claimed),
+                    Length::Long => {
+                        self.phase = Phase::Detaching(claimed);
+                        Step::Detach { claimed }
+                    }
+                }
             }
             Answer::Resume { fence, order, decision } => {
                 self.publish(self.hold(fence), order, decision, true)
@@ -201,13 +247,18 @@ impl Journey {
         let orphan = match liveness {
             Liveness::Alive | Liveness::Unsure => {
                 self.phase = Phase::Parking;
-                return Step::Park;
+                return Step::Park { holder_lives: liveness == Liveness::Alive };
             }
             Liveness::Orphaned => true,
             Liveness::Dead => false,
         };
         self.phase = Phase::Claiming(token);
         Step::TakeOver { token, expected: hold, orphan }
+    }
+
+    fn start(&mut self, claimed: Claimed) -> Step {
+        self.phase = Phase::Running(claimed);
+        Step::Start { claimed }
     }
 
     fn ended(&mut self, claimed: Claimed, decision: Decision) -> Step {
@@ -240,6 +291,9 @@ impl Journey {
     }
 
     fn ack(&mut self) -> Step {
+        if self.is_detached {
+            return Step::End;
+        }
         self.phase = Phase::Acking;
         Step::Ack
     }

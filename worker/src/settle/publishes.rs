@@ -13,16 +13,9 @@ use crate::config::SHORT_WAIT;
 
 /// Returns what must be confirmed before the outcome is marked.
 ///
-/// `order` is the order that was decided, which after a resume need not be the envelope's own;
-/// `max_attempts` is how many attempts the task may have.
+/// `order` is the order that was decided, which after a resume need not be the envelope's own.
 #[must_use]
-pub fn of(
-    decision: &Decision,
-    envelope: &Envelope,
-    lane: &Lane,
-    order: Order,
-    max_attempts: u32,
-) -> Vec<Publish> {
+pub fn of(decision: &Decision, envelope: &Envelope, lane: &Lane, order: Order) -> Vec<Publish> {
     let mut publishes: Vec<Publish> = decision
         .follow_ups
         .iter()
@@ -37,9 +30,10 @@ pub fn of(
         }
         Outcome::Snooze { not_before } => {
             let mut next = next_attempt(envelope, order, *not_before);
-            // A snooze uses up no attempt: the message's order moves on, so the limit does too.
-            let most = max_attempts.saturating_add(1).min(header::MAX_MAX_ATTEMPTS);
-            next.fixed.max_attempts = Some(most);
+            // The message's order has to move on, but a snooze uses up no attempt. A later message
+            // that resumes this one's end is what was published then, and has it counted.
+            let uncounted = u32::from(envelope.order == order);
+            next.moving.snoozes = next.moving.snoozes.saturating_add(uncounted);
             publishes.push(later(&next, lane, *not_before));
         }
         Outcome::Dead { reason, failure } => {
@@ -47,6 +41,7 @@ pub fn of(
             letter.order = order;
             blame(&mut letter, failure);
             letter.moving.reason = Some(*reason);
+            letter.moving.dead_at = Some(failure.at);
             letter.moving.origin = Some(lane.to_string());
             letter.moving.not_before = None;
             letter.moving.parks = 0;
@@ -58,11 +53,58 @@ pub fn of(
     publishes
 }
 
-/// Returns the copy of a task that is parked for `wait`; its own due time is never shortened.
+/// Why a task is put off unstarted. Each cause has a row of parks of its own, with growing waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Somebody holds it, or the store holds what cannot be read.
+    Busy,
+    /// Nobody here has a handler for its kind.
+    Unknown,
+}
+
+/// Returns the copy of a task that is parked, for `longest` at most; its own due time is never
+/// shortened.
+///
+/// `lv-parked-since` is when the row of parks for an unknown kind began, and is there only during
+/// such a row: a deploy's time must not be used up by another wait.
 #[must_use]
-pub fn parked(envelope: &Envelope, lane: &Lane, now: Millis, wait: Duration) -> Publish {
-    let until = now.after(wait).max(envelope.moving.not_before.unwrap_or_default());
-    later(&envelope.parked(now, until), lane, until)
+pub fn parked(
+    envelope: &Envelope,
+    lane: &Lane,
+    now: Millis,
+    cause: Cause,
+    longest: Duration,
+) -> Publish {
+    let row = if envelope.moving.parked_since.is_some() { Cause::Unknown } else { Cause::Busy };
+    let parks = if row == cause { envelope.moving.parks } else { 0 };
+    let wait = match cause {
+        Cause::Busy => busy_wait(parks),
+        Cause::Unknown => deploy_wait(parks),
+    };
+    let until = now.after(wait.min(longest)).max(envelope.moving.not_before.unwrap_or_default());
+    let mut copy = envelope.parked(now, until);
+    copy.moving.parks = parks.saturating_add(1);
+    if cause == Cause::Busy {
+        copy.moving.parked_since = None;
+    }
+    later(&copy, lane, until)
+}
+
+/// Returns the copy that stands for a detached task, or for a suspect whose turn did not come: not
+/// counted as a park, because nobody else has the task.
+#[must_use]
+pub fn until(envelope: &Envelope, lane: &Lane, at: Millis) -> Publish {
+    let mut copy = envelope.clone();
+    copy.moving.not_before = Some(at);
+    copy.moving.parks = 0;
+    copy.moving.parked_since = None;
+    later(&copy, lane, at)
+}
+
+/// Returns the copy of a task that is given back: for whoever is free, at once.
+#[must_use]
+pub fn given_back(envelope: &Envelope, lane: &Lane) -> Publish {
+    Publish { to: Destination::Lane(lane.clone()), wire: envelope.to_wire() }
 }
 
 /// Returns the copy of a task that arrived too early: parked again, and not counted as a park.
@@ -73,7 +115,13 @@ pub fn early(envelope: &Envelope, lane: &Lane, until: Millis) -> Publish {
 
 /// Returns the dead letter of a message that is no task; its body and our headers are kept.
 #[must_use]
-pub fn unreadable(delivery: &Delivery, lane: &Lane, reason: DeadReason, why: &str) -> Publish {
+pub fn unreadable(
+    delivery: &Delivery,
+    lane: &Lane,
+    reason: DeadReason,
+    why: &str,
+    now: Millis,
+) -> Publish {
     let mut wire = delivery.wire.clone();
     wire.keep_ours();
     if wire.message_id.as_deref().unwrap_or_default().is_empty() {
@@ -86,6 +134,7 @@ pub fn unreadable(delivery: &Delivery, lane: &Lane, reason: DeadReason, why: &st
     put(header::ERROR, why);
     put(header::ERROR_CLASS, "decode");
     put(header::ORIGIN, &lane.to_string());
+    wire.headers.insert(header::DEAD_AT.to_owned(), now.0.into());
     Publish { to: Destination::Dead(lane.queue.clone()), wire }
 }
 
@@ -152,4 +201,77 @@ pub enum Earliness {
     Shortly(Duration),
     /// Not before this instant: park it.
     Early(Millis),
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use leveret_common::clock::Millis;
+    use leveret_common::envelope::{Decoded, decode};
+
+    use super::*;
+
+    fn task() -> Envelope {
+        let kind = "demo.echo".parse().unwrap();
+        Envelope::new(TaskId::mint(), kind, Bytes::from_static(b"1"))
+    }
+
+    /// Parks as the wire would have it, and returns what comes back with its wait.
+    fn park(envelope: &Envelope, now: Millis, cause: Cause) -> (Envelope, Duration) {
+        let lane = "mail.high".parse().unwrap();
+        let parked = parked(envelope, &lane, now, cause, Duration::from_secs(1_000));
+        let Destination::Delay { until, .. } = parked.to else { panic!("not parked") };
+        let Ok(Decoded::Task(copy)) = decode(&"acme".parse().unwrap(), &parked.wire) else {
+            panic!("the copy is no task")
+        };
+        (*copy, until.since(now))
+    }
+
+    #[test]
+    fn a_snooze_is_counted_once_and_leaves_the_tasks_own_limit_alone() {
+        let decision =
+            Decision { outcome: Outcome::Snooze { not_before: Millis(7) }, follow_ups: Vec::new() };
+        let next = |envelope: &Envelope, order| {
+            let wire = of(&decision, envelope, &"mail.high".parse().unwrap(), order).remove(0).wire;
+            let Ok(Decoded::Task(next)) = decode(&"acme".parse().unwrap(), &wire) else {
+                panic!("it is no task")
+            };
+            *next
+        };
+        let mut first = task();
+        first.fixed.max_attempts = Some(1_000);
+        let second = next(&first, first.order);
+        assert_eq!((second.order.attempt, second.moving.snoozes), (2, 1));
+        assert_eq!(second.fixed.max_attempts, Some(1_000));
+        assert_eq!(second.counted_attempts(), 1);
+        // The second message resumes what the first one's worker left undone.
+        assert_eq!(next(&second, first.order), second);
+        assert_eq!(next(&second, second.order).moving.snoozes, 2);
+    }
+
+    #[test]
+    fn only_parks_for_an_unknown_kind_use_up_a_deploys_time() {
+        let mut now = Millis(1_000_000);
+        let mut copy = task();
+        for wait in [1, 2, 4, 4] {
+            let waited;
+            (copy, waited) = park(&copy, now, Cause::Busy);
+            assert_eq!(waited, Duration::from_secs(wait));
+            assert_eq!(copy.moving.parked_since, None);
+            now = now.after(waited);
+        }
+        let began = now;
+        for wait in [5, 10, 20, 40, 60, 60] {
+            let waited;
+            (copy, waited) = park(&copy, now, Cause::Unknown);
+            assert_eq!(waited, Duration::from_secs(wait));
+            assert_eq!(copy.moving.parked_since, Some(began));
+            now = now.after(waited);
+        }
+        // A worker knew it: whoever does not is not the end of it for another deploy's time.
+        (copy, _) = park(&copy, now, Cause::Busy);
+        assert_eq!((copy.moving.parks, copy.moving.parked_since), (1, None));
+        (copy, _) = park(&copy, now, Cause::Unknown);
+        assert_eq!((copy.moving.parks, copy.moving.parked_since), (1, Some(now)));
+    }
 }

@@ -18,6 +18,7 @@ use crate::place::{DEADLINE, Place, config, kind};
 on_every_backend! {
     a_drain_lets_running_tasks_finish_and_starts_no_new_ones,
     a_task_that_outlasts_the_grace_runs_elsewhere_and_no_attempt_is_charged,
+    a_worker_that_is_dropped_ends_as_if_it_was_killed,
 }
 
 async fn a_drain_lets_running_tasks_finish_and_starts_no_new_ones(place: Place) {
@@ -46,7 +47,7 @@ async fn a_drain_lets_running_tasks_finish_and_starts_no_new_ones(place: Place) 
     // What was prefetched and not started is back in its lane while the first one still runs.
     let lane = Rest::Lane(Lane::new(QueueName::default(), Class::Normal));
     eventually(DEADLINE, "the others are returned", || async {
-        place.backend.broker.depths(std::slice::from_ref(&lane)).await.unwrap()[0] == 2
+        place.backend.broker.survey(std::slice::from_ref(&lane)).await.unwrap()[0].depth == 2
     })
     .await;
     finish.notify_one();
@@ -85,4 +86,49 @@ async fn a_task_that_outlasts_the_grace_runs_elsewhere_and_no_attempt_is_charged
     // One attempt was all it had: had the drain charged it, it would be dead.
     assert_eq!((view.state, view.attempt), (TaskState::Done, 1));
     assert_eq!(view.history.len(), 1, "{:?}", view.history);
+}
+
+async fn a_worker_that_is_dropped_ends_as_if_it_was_killed(place: Place) {
+    let (begun, dropped) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    struct Tell(Arc<Notify>);
+    impl Drop for Tell {
+        fn drop(&mut self) {
+            self.0.notify_one();
+        }
+    }
+    let endless = {
+        let (begun, dropped) = (begun.clone(), dropped.clone());
+        from_fn(move |_: Value, _| {
+            let (begun, tell) = (begun.clone(), Tell(dropped.clone()));
+            async move {
+                begun.notify_one();
+                std::future::pending::<()>().await;
+                drop(tell);
+                Ok(())
+            }
+        })
+    };
+    let config = Config { slots: 1, ..config() };
+    let worker = place.work(vec![kind("demo.endless", endless)], config.clone()).await;
+    let mut ids = Vec::new();
+    for n in 0..3 {
+        ids.push(place.producer.task("demo.endless", &json!(n)).await.unwrap().id);
+    }
+    begun.notified().await;
+    // Whoever still asks about it must not keep its deliveries.
+    let status = Arc::clone(&worker.status);
+    worker.kill().await;
+    dropped.notified().await;
+    eventually(DEADLINE, "its heartbeat ends", || async {
+        place.backend.fleet.workers().await.unwrap().is_empty()
+    })
+    .await;
+    assert!(!status.is_ready());
+    let crashes = from_fn(|_: Value, execution: Execution| async move { Ok(execution.crashes) });
+    let _other = place.work(vec![kind("demo.endless", crashes)], config).await;
+    for (id, crashes) in ids.iter().zip(["1", "0", "0"]) {
+        let view = place.wait(*id).await;
+        assert_eq!((view.state, view.attempt), (TaskState::Done, 1));
+        assert_eq!(view.result.as_deref(), Some(crashes), "what ran is charged, the rest is not");
+    }
 }

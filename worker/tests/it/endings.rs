@@ -5,7 +5,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use leveret_common::envelope::DeadReason;
+use leveret_common::broker::{Destination, Publish};
+use leveret_common::envelope::{DeadReason, Envelope};
+use leveret_common::id::TaskId;
+use leveret_common::name::{Class, Lane, QueueName};
+use leveret_common::retry::{Override, Rule};
 use leveret_common::store::TaskState;
 use leveret_worker::handler::{echo, from_fn};
 use leveret_worker::{Execution, TaskError};
@@ -17,6 +21,9 @@ on_every_backend! {
     a_task_is_done_with_its_result,
     a_failing_task_is_retried_with_growing_delays_and_then_dead_with_its_error,
     a_handler_can_ask_for_death_a_wait_and_a_snooze,
+    snoozes_use_up_no_attempts_and_the_policys_rules_and_delays_stay,
+    a_task_that_was_snoozed_for_years_may_still_fail_and_be_retried,
+    a_failure_with_a_very_long_class_is_retried_like_any_other,
     a_panic_is_a_failed_attempt_and_the_worker_lives_on,
     args_that_do_not_fit_are_a_failure_that_says_what_is_wrong,
     the_soft_limit_asks_and_the_hard_limit_drops,
@@ -91,6 +98,60 @@ async fn a_handler_can_ask_for_death_a_wait_and_a_snooze(place: Place) {
     let view = place.wait(dead).await;
     assert_eq!((view.state, view.attempt), (TaskState::Dead, 1));
     assert_eq!(view.history[0].reason, Some(DeadReason::Handler));
+}
+
+async fn snoozes_use_up_no_attempts_and_the_policys_rules_and_delays_stay(place: Place) {
+    const SNOOZES: u32 = 3;
+    let limited = from_fn(|_: Value, execution: Execution| async move {
+        match execution.order.attempt {
+            ..=SNOOZES => Err(TaskError::snooze(Duration::from_millis(10))),
+            // More often than the policy allows, as often as the rule does.
+            4..10 => Err(TaskError::failed("rate-limited", "slow down")),
+            attempt => Ok(attempt),
+        }
+    });
+    let mut limited = kind("demo.limited", limited);
+    let special = Override { max_attempts: Some(7), ..Override::default() };
+    limited.retry.rules.insert("rate-limited".to_owned(), Rule::Override(special));
+    let _worker = place.work(vec![limited], config()).await;
+    let id = place.producer.task("demo.limited", &()).await.unwrap().id;
+    let view = place.wait(id).await;
+    assert_eq!((view.state, view.result.as_deref()), (TaskState::Done, Some("10")), "{view:?}");
+    let failed = view.history.iter().find(|note| note.failure.is_some()).unwrap();
+    let wait = failed.next_at.unwrap().since(failed.failure.as_ref().unwrap().at);
+    assert_eq!(wait, Duration::from_millis(40), "the delay after a first failure");
+}
+
+async fn a_task_that_was_snoozed_for_years_may_still_fail_and_be_retried(place: Place) {
+    const SNOOZES: u32 = 100_000;
+    let fails_once = from_fn(|_: Value, execution: Execution| async move {
+        let attempt = execution.order.attempt;
+        if attempt == SNOOZES + 1 { Err(TaskError::failed("refused", "")) } else { Ok(attempt) }
+    });
+    let _worker = place.work(vec![kind("demo.poll", fails_once)], config()).await;
+    let id = TaskId::mint();
+    let mut task = Envelope::new(id, "demo.poll".parse().unwrap(), "null".into());
+    (task.order.attempt, task.moving.snoozes) = (SNOOZES + 1, SNOOZES);
+    let to = Destination::Lane(Lane::new(QueueName::default(), Class::Normal));
+    let publish = Publish { to, wire: task.to_wire() };
+    place.backend.broker.publish(&[publish]).await.remove(0).unwrap();
+    let view = place.wait(id).await;
+    assert_eq!((view.state, view.result.as_deref()), (TaskState::Done, Some("100002")), "{view:?}");
+}
+
+async fn a_failure_with_a_very_long_class_is_retried_like_any_other(place: Place) {
+    let class = "über".repeat(100);
+    let fails_once = from_fn(move |_: Value, execution: Execution| {
+        let class = class.clone();
+        async move {
+            let attempt = execution.order.attempt;
+            if attempt == 1 { Err(TaskError::failed(class, "")) } else { Ok(attempt) }
+        }
+    });
+    let _worker = place.work(vec![kind("demo.fail", fails_once)], config()).await;
+    let id = place.producer.task("demo.fail", &()).await.unwrap().id;
+    let view = place.wait(id).await;
+    assert_eq!((view.state, view.attempt), (TaskState::Done, 2));
 }
 
 async fn a_panic_is_a_failed_attempt_and_the_worker_lives_on(place: Place) {

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use leveret_common::envelope::DeadReason;
+use leveret_common::id::TaskId;
 use leveret_common::store::{TaskState, TaskView};
 use leveret_common::testkit::eventually;
+use leveret_worker::handler::echo;
 use leveret_worker::handler::exec::handler;
 use serde_json::json;
 
@@ -52,7 +54,7 @@ async fn the_exit_code_decides_and_the_end_of_stderr_is_kept() {
 #[tokio::test]
 async fn the_environment_is_cleared_but_for_what_is_ours() {
     let view = run("env | cut -d= -f1 | sort | tr '\\n' ' '", json!(null), LONG).await;
-    let names = "LEVERET_ATTEMPT LEVERET_CRASHES LEVERET_FENCE LEVERET_KIND \
+    let names = "LEVERET_ATTEMPT LEVERET_CRASHES LEVERET_FENCE LEVERET_FOLLOW_UPS LEVERET_KIND \
                  LEVERET_MAX_ATTEMPTS LEVERET_TASK_ID";
     let result: String = serde_json::from_str(&view.result.unwrap()).unwrap();
     let ours: Vec<_> = result.split(' ').filter(|name| name.starts_with("LEVERET_")).collect();
@@ -101,4 +103,70 @@ async fn a_program_that_is_not_there_is_a_failure_that_names_it() {
     let failure = view.history[0].failure.as_ref().unwrap();
     assert_eq!(failure.class, "exec");
     assert!(failure.message.starts_with("failed to run /no/such/program: "), "{failure:?}");
+}
+
+#[tokio::test]
+async fn a_program_writes_its_follow_ups_as_lines_of_json() {
+    let place = Place::embedded();
+    let script = r#"
+        echo "$LEVERET_FOLLOW_UPS" > "$1"
+        stat -c %a "$(dirname "$LEVERET_FOLLOW_UPS")" >> "$1"
+        echo '{"kind": "next", "args": {"n": 1}, "tags": {"of": "sh"}}' >> "$LEVERET_FOLLOW_UPS"
+        echo >> "$LEVERET_FOLLOW_UPS"
+        printf '{"kind": "next", "args": 2, "key": "two", "delay": "10ms"}' >> "$LEVERET_FOLLOW_UPS"
+        echo 7
+    "#;
+    let told = place.folder().join("told");
+    let arguments = ["-c", script, "sh", told.to_str().unwrap()].map(str::to_owned);
+    let kinds = vec![kind("sh", handler("sh", &arguments)), kind("next", echo())];
+    let _worker = place.work(kinds, config()).await;
+    let id = place.producer.task("sh", &()).await.unwrap().id;
+    let view = place.wait(id).await;
+    assert_eq!(view.result.as_deref(), Some("7"));
+    let next = "next".parse().unwrap();
+    let first = place.wait(id.follow_up(0, &next, br#"{"n": 1}"#, 0)).await;
+    assert_eq!(first.result.as_deref(), Some(r#"{"n":1}"#));
+    assert_eq!(first.enqueued.unwrap().tags["of"], "sh");
+    let second = TaskId::from_key(&place.backend.namespace, &next, "two").unwrap();
+    assert_eq!(place.wait(second).await.result.as_deref(), Some("2"));
+
+    let told = std::fs::read_to_string(told).unwrap();
+    let (file, mode) = told.trim().split_once('\n').unwrap();
+    assert_eq!(mode, "700", "nobody else can enter the folder");
+    let folder = std::path::Path::new(file).parent().unwrap();
+    assert!(!folder.exists(), "{} is left behind", folder.display());
+}
+
+#[tokio::test]
+async fn a_bad_line_of_follow_ups_is_a_failure_that_names_it() {
+    let good = r#"echo '{"kind": "next"}' >> $LEVERET_FOLLOW_UPS; "#;
+    for (end, told) in [
+        ("echo no json >> $LEVERET_FOLLOW_UPS", "line 2 of LEVERET_FOLLOW_UPS: it is not one JSON"),
+        (r#"echo '{"kind": "a b"}' >> $LEVERET_FOLLOW_UPS"#, "line 2 of LEVERET_FOLLOW_UPS: "),
+        (r#"echo '{"knd": "next"}' >> $LEVERET_FOLLOW_UPS"#, "did you mean \"kind\"?"),
+        ("rm $LEVERET_FOLLOW_UPS; mkfifo $LEVERET_FOLLOW_UPS", "is no file any more"),
+        ("head -c 6000000 /dev/zero > $LEVERET_FOLLOW_UPS", "bytes were written"),
+    ] {
+        let view = run(&format!("{good}{end}"), json!(null), LONG).await;
+        assert_eq!(view.state, TaskState::Dead, "{end}");
+        let failure = view.history[0].failure.as_ref().unwrap();
+        assert_eq!(failure.class, "follow-ups", "{end}");
+        assert!(failure.message.contains(told), "{end}: {}", failure.message);
+    }
+}
+
+#[tokio::test]
+async fn what_a_failed_program_wrote_for_follow_ups_is_not_read() {
+    let script = r#"
+        echo '{"kind": "next", "id": "after-the-failure"}' >> $LEVERET_FOLLOW_UPS
+        [ $LEVERET_ATTEMPT = 2 ] && rm $LEVERET_FOLLOW_UPS
+    "#;
+    let place = Place::embedded();
+    let arguments = ["-c".to_owned(), script.to_owned()];
+    let _worker = place.work(vec![kind("sh", handler("sh", &arguments))], config()).await;
+    let id = place.producer.task("sh", &()).await.unwrap().id;
+    let view = place.wait(id).await;
+    assert_eq!((view.state, view.attempt), (TaskState::Done, 2));
+    let follow_up = place.producer.id_of("after-the-failure").unwrap();
+    assert!(place.producer.find(follow_up).await.unwrap().is_none());
 }

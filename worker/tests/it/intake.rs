@@ -1,18 +1,19 @@
 //! What the worker makes of messages that are not simply due tasks of a known kind.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use leveret_common::broker::{Destination, Place as Rest, Publish};
-use leveret_common::clock::Clock as _;
-use leveret_common::envelope::{HeaderValue, Wire, header};
+use leveret_common::broker::{Destination, Place as Rest, Publish, Settle};
+use leveret_common::clock::{Clock as _, Millis};
+use leveret_common::envelope::{DeadReason, Envelope, HeaderValue, Wire, header};
+use leveret_common::id::TaskId;
 use leveret_common::name::{Class, Lane, QueueName};
-use leveret_common::store::TaskState;
+use leveret_common::store::{Letter, TaskState};
 use leveret_common::testkit::eventually;
 use leveret_worker::handler::{echo, from_fn};
 use serde_json::json;
 
-use crate::place::{DEADLINE, Place, config, kind};
+use crate::place::{DEADLINE, Place, Running, config, kind};
 
 on_every_backend! {
     whatever_is_no_task_becomes_a_dead_letter_and_the_lane_goes_on,
@@ -21,6 +22,8 @@ on_every_backend! {
     many_tasks_published_three_times_run_once_each,
     a_delayed_task_starts_when_it_is_due_and_not_before,
     an_unknown_kind_waits_for_the_worker_that_knows_it,
+    an_unknown_kind_is_dead_after_a_deploys_time,
+    a_newer_version_waits_for_a_newer_worker_and_is_dead_after_a_deploys_time,
     an_expired_task_is_not_started,
     with_all_lanes_full_urgent_classes_get_their_share_and_low_is_not_starved,
 }
@@ -32,7 +35,7 @@ async fn publish_raw(place: &Place, wire: Wire) {
 }
 
 async fn dead_letters(place: &Place) -> u64 {
-    place.backend.broker.depths(&[Rest::Dead(QueueName::default())]).await.unwrap()[0]
+    place.backend.broker.survey(&[Rest::Dead(QueueName::default())]).await.unwrap()[0].depth
 }
 
 async fn whatever_is_no_task_becomes_a_dead_letter_and_the_lane_goes_on(place: Place) {
@@ -110,7 +113,7 @@ async fn many_tasks_published_three_times_run_once_each(place: Place) {
         async { Ok(()) }
     });
     let _worker = place.work(vec![kind("demo.note", note)], config()).await;
-    let ids: Vec<_> = (0..TASKS).map(|_| leveret_common::id::TaskId::mint()).collect();
+    let ids: Vec<_> = (0..TASKS).map(|_| TaskId::mint()).collect();
     // Copies side by side: their claims go out together.
     let to = Destination::Lane(Lane::new(QueueName::default(), Class::Normal));
     let batch: Vec<_> = ids
@@ -158,17 +161,82 @@ async fn a_delayed_task_starts_when_it_is_due_and_not_before(place: Place) {
 async fn an_unknown_kind_waits_for_the_worker_that_knows_it(place: Place) {
     let old = place.work(vec![kind("demo.old", echo())], config()).await;
     let id = place.producer.task("demo.new", &json!("hello")).await.unwrap().id;
-    let lane = Rest::Lane(Lane::new(QueueName::default(), Class::Normal));
-    eventually(DEADLINE, "the old worker parked it", || async {
-        place.backend.broker.depths(std::slice::from_ref(&lane)).await.unwrap()[0] == 0
-    })
-    .await;
-    old.drain().await;
-    let parked = Instant::now();
+    let parked = take_parked(&place, old).await;
+    assert_eq!(parked.number(header::PARKS), Some(1));
+    let since = parked.number(header::PARKED_SINCE).map(Millis).unwrap();
+    let until = parked.number(header::NOT_BEFORE).map(Millis).unwrap();
+    assert_eq!(until.since(since), Duration::from_secs(5), "the first park");
+    publish_raw(&place, parked).await;
     let _new = place.work(vec![kind("demo.new", echo())], config()).await;
     let view = place.wait(id).await;
     assert_eq!((view.state, view.attempt), (TaskState::Done, 1));
-    assert!(parked.elapsed() < Duration::from_secs(15), "the first park is 5 s");
+}
+
+async fn an_unknown_kind_is_dead_after_a_deploys_time(place: Place) {
+    let _worker = place.work(vec![kind("demo.old", echo())], config()).await;
+    let id = TaskId::mint();
+    publish_raw(&place, long_parked(&place, id)).await;
+    assert_eq!(place.wait(id).await.state, TaskState::Dead);
+    let letter = only_letter(&place).await;
+    assert_eq!((letter.id, letter.reason), (id, Some(DeadReason::NoHandler)));
+    assert_eq!((letter.kind.as_str(), letter.args.as_str()), ("demo.new", "[7]"));
+}
+
+async fn a_newer_version_waits_for_a_newer_worker_and_is_dead_after_a_deploys_time(place: Place) {
+    let worker = place.work(vec![kind("demo.old", echo())], config()).await;
+    let (fresh, old) = (TaskId::mint(), TaskId::mint());
+    let newer = |id, headers: &[&str]| {
+        let mut wire = long_parked(&place, id);
+        wire.headers.retain(|name, _| headers.contains(&name.as_str()));
+        wire.headers.insert(header::VERSION.to_owned(), 2_u32.into());
+        wire.headers.insert("lv-of-tomorrow".to_owned(), "kept".into());
+        wire
+    };
+    publish_raw(&place, newer(old, &[header::PARKS, header::PARKED_SINCE])).await;
+    let letter = only_letter(&place).await;
+    assert_eq!((letter.id, letter.reason), (old, Some(DeadReason::UnsupportedVersion)));
+    assert_eq!(letter.args, "[7]");
+
+    publish_raw(&place, newer(fresh, &[])).await;
+    let parked = take_parked(&place, worker).await;
+    assert_eq!(parked.message_id, Some(fresh.to_string()));
+    assert_eq!((parked.number(header::VERSION), parked.number(header::PARKS)), (Some(2), Some(1)));
+    assert_eq!(parked.text("lv-of-tomorrow"), Some("kept"));
+    assert_eq!(dead_letters(&place).await, 1);
+}
+
+/// A task of a kind that nobody knows, parked for the first time longer ago than a deploy takes.
+fn long_parked(place: &Place, id: TaskId) -> Wire {
+    let mut task = Envelope::new(id, "demo.new".parse().unwrap(), "[7]".into());
+    task.moving.parks = 14;
+    let long_ago = place.backend.clock.now().0 - 11 * 60 * 1_000;
+    task.moving.parked_since = Some(Millis(long_ago));
+    task.to_wire()
+}
+
+/// Waits until the worker has taken what is in the lane, ends it, and takes what comes next: had the
+/// worker not parked it, that would be the message as it was.
+async fn take_parked(place: &Place, worker: Running) -> Wire {
+    let lane = Rest::Lane(Lane::new(QueueName::default(), Class::Normal));
+    eventually(DEADLINE, "the worker has taken it", || async {
+        place.backend.broker.survey(std::slice::from_ref(&lane)).await.unwrap()[0].depth == 0
+    })
+    .await;
+    worker.drain().await;
+    let consumer = place.backend.broker.consume(&lane, 1).await.unwrap();
+    let delivery = consumer.next(1).await.remove(0);
+    consumer.settle(&[(delivery.receipt, Settle::Ack)]).await[0].as_ref().unwrap();
+    consumer.stop().await;
+    delivery.wire
+}
+
+async fn only_letter(place: &Place) -> Letter {
+    let letters =
+        || async { place.backend.letters.list(&QueueName::default(), None, 10).await.unwrap() };
+    eventually(DEADLINE, "a dead letter is listed", || async { !letters().await.is_empty() }).await;
+    let mut letters = letters().await;
+    assert_eq!((letters.len(), dead_letters(place).await), (1, 1));
+    letters.remove(0)
 }
 
 async fn an_expired_task_is_not_started(place: Place) {

@@ -4,13 +4,26 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "tests fail by panicking"
+    clippy::print_stdout,
+    reason = "tests fail by panicking, and skips are printed for people"
 )]
 
 #[macro_use]
 mod place;
 
+#[macro_use]
+mod away;
+mod blocked;
+mod cancel;
+mod classes;
+mod control;
+mod detached;
 mod drain;
 mod endings;
 mod exec;
+mod follow_ups;
 mod intake;
+mod letters;
+mod poison;
+mod suspects;
+mod times;

@@ -1,5 +1,6 @@
 //! A place of its own for each test: a backend, a producer, and workers in this process.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,16 +9,18 @@ use leveret_common::broker::Broker;
 use leveret_common::broker::rabbitmq::{self, RabbitMq};
 use leveret_common::clock::SystemClock;
 use leveret_common::embedded::{self, Embedded};
-use leveret_common::id::TaskId;
+use leveret_common::id::{Owner, TaskId};
 use leveret_common::name::Namespace;
 use leveret_common::retry::{Backoff, Jitter, RetryPolicy};
 use leveret_common::spawn::Spawner;
 use leveret_common::store::redis::{self, Redis};
-use leveret_common::store::{Fleet, Ledger, Records, Retention, TaskView};
+use leveret_common::store::{
+    Fleet, Leases, Ledger, Letters, Records, Retention, Signal, Signals, TaskState, TaskView,
+};
 use leveret_common::testkit::eventually;
 use leveret_common::testkit::services::fresh_namespace;
 use leveret_producer::{Options, Producer};
-use leveret_worker::{Config, Handler, Kind, Registry, Worker, WorkerError};
+use leveret_worker::{Config, Handler, Kind, Registry, Status, Worker, WorkerError};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -30,12 +33,12 @@ pub(crate) struct Place {
     pub(crate) producer: Producer,
     spawner: Spawner,
     /// Kept until the test is over.
-    #[allow(dead_code, reason = "held for its drop")]
     folder: Option<TempDir>,
 }
 
 /// A worker that runs; dropped, it ends as if it was killed.
 pub(crate) struct Running {
+    pub(crate) status: Arc<Status>,
     stop: CancellationToken,
     task: JoinHandle<Result<(), WorkerError>>,
 }
@@ -43,11 +46,28 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) async fn drain(self) {
         self.stop.cancel();
-        self.task.await.unwrap().unwrap();
+        self.ended().await;
     }
 
     pub(crate) fn ask_to_stop(&self) {
         self.stop.cancel();
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) async fn ended(mut self) {
+        (&mut self.task).await.unwrap().unwrap();
+    }
+
+    /// Ends it where it is.
+    pub(crate) async fn kill(mut self) {
+        self.task.abort();
+        assert!((&mut self.task).await.unwrap_err().is_cancelled(), "it has ended before");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 
@@ -98,11 +118,20 @@ impl Place {
     }
 
     pub(crate) async fn servers(broker_url: String, store_url: String) -> Self {
+        Self::servers_within(broker_url, store_url, Duration::from_secs(2)).await
+    }
+
+    /// On servers of which the store has so long to answer.
+    pub(crate) async fn servers_within(
+        broker_url: String,
+        store_url: String,
+        response_timeout: Duration,
+    ) -> Self {
         let (namespace, spawner) = (fresh_namespace(), Spawner::new());
         let store = redis::Config {
             url: store_url,
             namespace: namespace.clone(),
-            response_timeout: Duration::from_secs(2),
+            response_timeout,
             connect_timeout: Duration::from_secs(2),
             retention: RETENTION,
         };
@@ -121,7 +150,7 @@ impl Place {
         Self::of(namespace, broker, store, spawner)
     }
 
-    fn of<B: Broker, S: Ledger + Records + Fleet>(
+    fn of<B: Broker, S: Ledger + Records + Fleet + Leases + Signals + Letters>(
         namespace: Namespace,
         broker: Arc<B>,
         store: Arc<S>,
@@ -132,7 +161,11 @@ impl Place {
             broker,
             ledger: store.clone(),
             records: store.clone(),
-            fleet: store,
+            fleet: store.clone(),
+            leases: store.clone(),
+            signals: store.clone(),
+            letters: store,
+            patients: Vec::new(),
             clock: Arc::new(SystemClock),
             retention: RETENTION,
         };
@@ -140,17 +173,60 @@ impl Place {
         Self { backend, producer, spawner, folder: None }
     }
 
+    /// Returns the folder of an embedded place.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.as_ref().unwrap().path()
+    }
+
     /// Starts a worker and waits until it is ready.
     pub(crate) async fn work(&self, kinds: Vec<Kind>, config: Config) -> Running {
+        self.work_with(self.backend.fleet.clone(), kinds, config).await
+    }
+
+    /// Starts a worker that gives its signs of life to `fleet`, and waits until it is ready.
+    pub(crate) async fn work_with(
+        &self,
+        fleet: Arc<dyn Fleet>,
+        kinds: Vec<Kind>,
+        config: Config,
+    ) -> Running {
+        self.work_on(Backend { fleet, ..self.backend.clone() }, kinds, config).await
+    }
+
+    /// Starts a worker on `backend`, and waits until it is ready.
+    pub(crate) async fn work_on(
+        &self,
+        backend: Backend,
+        kinds: Vec<Kind>,
+        config: Config,
+    ) -> Running {
         let mut registry = Registry::default();
         for kind in kinds {
             registry.add(kind).unwrap();
         }
-        let worker = Worker::new(self.backend.clone(), registry, config).unwrap();
+        let worker = Worker::new(backend, registry, config).unwrap();
         let (status, stop) = (worker.status(), CancellationToken::new());
         let task = self.spawner.spawn(worker.run(stop.clone()));
         eventually(DEADLINE, "the worker is ready", || async { status.is_ready() }).await;
-        Running { stop, task }
+        Running { status, stop, task }
+    }
+
+    /// Waits until the task is in this state.
+    pub(crate) async fn until(&self, id: TaskId, state: TaskState) {
+        eventually(DEADLINE, state.as_str(), || async {
+            self.producer.find(id).await.unwrap().is_some_and(|view| view.state == state)
+        })
+        .await;
+    }
+
+    /// Waits until a worker has heard all signals that were sent to it.
+    pub(crate) async fn heard(&self, owner: Owner) {
+        self.backend.signals.send(owner, &[Signal::Resize { slots: 7 }]).await.unwrap();
+        eventually(DEADLINE, "it has heard", || async {
+            let workers = self.backend.fleet.workers().await.unwrap();
+            workers.iter().any(|beat| beat.owner == owner && beat.info.slots == 7)
+        })
+        .await;
     }
 
     /// Waits until the task is over.

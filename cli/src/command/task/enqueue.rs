@@ -12,10 +12,11 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::io::AsyncReadExt;
 
-use super::{input, show, wait};
+use super::{show, wait};
 use crate::args::Enqueue;
 use crate::client::Client;
-use crate::error::Error;
+use crate::error::{Error, Loss};
+use crate::feed::input;
 use crate::report::{self, Format};
 
 /// Largest args document that is read; the gateway's own limit is at most 8 MiB.
@@ -57,8 +58,8 @@ struct Submission {
 pub(super) async fn run(arguments: Enqueue, client: &Client, format: Format) -> Result<(), Error> {
     let patience = arguments.wait;
     let submission = submission(arguments).await?;
-    let accepted =
-        client.enqueue(&submission).await.map_err(|error| repeatable(error, &submission))?;
+    let accepted = client.post("enqueue the task", "/v1/tasks", &submission).await;
+    let accepted = accepted.map_err(|error| repeatable(error, &submission))?;
     let Some(patience) = patience else {
         return Ok(report::one(format, &["id", "state"], &accepted)?);
     };
@@ -130,9 +131,14 @@ async fn read(file: &Path) -> Result<String, Error> {
 /// Tells how to repeat an enqueue whose answer was lost.
 fn repeatable(error: Error, sent: &Submission) -> Error {
     match (error, &sent.id) {
-        (Error::Unreachable { operation, url, why, note }, Some(id)) if !note.is_empty() => {
-            let note = format!("{note}: repeat it with --id {id}, so that it cannot be doubled");
-            Error::Unreachable { operation, url, why, note }
+        (Error::Unreachable { operation, url, why, loss, .. }, Some(id))
+            if loss != Loss::Absent =>
+        {
+            let note = format!(
+                "; the request may have arrived: repeat it with --id {id}, so that it cannot be \
+                 doubled"
+            );
+            Error::Unreachable { operation, url, why, note, loss }
         }
         (error, _) => error,
     }

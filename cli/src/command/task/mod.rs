@@ -1,9 +1,9 @@
 //! `leveret task …`: everything here speaks to a gateway.
 
 mod bulk;
+mod cancel;
 mod enqueue;
-mod input;
-mod lines;
+mod explain;
 mod show;
 mod wait;
 
@@ -26,10 +26,12 @@ pub(super) async fn run(
     let client = Client::new(&settings.gateway)?;
     match command {
         TaskCommand::Enqueue(arguments) => match &arguments.ndjson {
-            Some(file) => bulk::run(file, &client, format).await,
+            Some(file) => bulk::run(file, &settings.gateway, &client, format).await,
             None => enqueue::run(*arguments, &client, format).await,
         },
         TaskCommand::Show { id } => show::run(&id, &client, format).await,
         TaskCommand::Wait { id, timeout } => wait::run(&id, timeout.get(), &client, format).await,
+        TaskCommand::Cancel(arguments) => cancel::run(&arguments, &client, format).await,
+        TaskCommand::Explain { id } => explain::run(&id, &client, format).await,
     }
 }

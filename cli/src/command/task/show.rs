@@ -23,6 +23,7 @@ const FIRST: [&str; 14] = [
     "origin_id",
     "enqueued_at",
 ];
+const ACT: [&str; 5] = ["action", "replay", "with", "at", "by"];
 const ATTEMPT: [&str; 6] = ["attempt", "outcome", "ended_at", "next_at", "worker", "error"];
 
 /// Shows a task.
@@ -41,18 +42,27 @@ pub(super) fn print(task: &Value, format: Format) -> Result<(), Error> {
     }
     let mut task = task.clone();
     tell_error(&mut task);
-    let history = task.as_object_mut().and_then(|members| members.remove("history"));
+    let mut attempts = list(&mut task, "history");
+    let acts = list(&mut task, "acts");
     report::one(format, &FIRST, &task)?;
-    let mut attempts = match history {
-        Some(Value::Array(attempts)) => attempts,
-        Some(_) | None => Vec::new(),
-    };
     if !attempts.is_empty() {
         attempts.iter_mut().for_each(tell_error);
         report::write("\n")?;
         report::rows(format, &ATTEMPT, &attempts)?;
     }
+    if !acts.is_empty() {
+        report::write("\n")?;
+        report::rows(format, &ACT, &acts)?;
+    }
     Ok(())
+}
+
+/// Takes a list out of a task, to be shown in a table of its own.
+fn list(task: &mut Value, name: &str) -> Vec<Value> {
+    match task.as_object_mut().and_then(|members| members.remove(name)) {
+        Some(Value::Array(items)) => items,
+        Some(_) | None => Vec::new(),
+    }
 }
 
 /// Returns an error as people read it: its class and its message.

@@ -70,7 +70,7 @@ pub(super) fn judge(id: &str, task: &Value) -> Result<(), Error> {
 }
 
 /// Reads the state; a newer gateway may have one that is not known here, which is no end.
-fn state(task: &Value) -> Option<TaskState> {
+pub(super) fn state(task: &Value) -> Option<TaskState> {
     TaskState::deserialize(&task["state"]).ok()
 }
 

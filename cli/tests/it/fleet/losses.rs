@@ -189,13 +189,13 @@ async fn terminating_a_busy_worker_charges_nothing_on_rabbitmq_4() {
 }
 
 /// Returns a database of the shared test server that no other test here empties.
-fn next_database() -> u32 {
+pub(super) fn next_database() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     NEXT.fetch_add(1, Ordering::SeqCst)
 }
 
 /// Empties one database, as losing all of Redis's memory would.
-fn flush(store: &str, database: u32) {
+pub(super) fn flush(store: &str, database: u32) {
     let mut redis = TcpStream::connect(store.trim_start_matches("redis://")).unwrap();
     redis.write_all(format!("SELECT {database}\r\nFLUSHDB\r\nQUIT\r\n").as_bytes()).unwrap();
     let mut answer = String::new();

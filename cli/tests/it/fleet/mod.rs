@@ -3,11 +3,14 @@
 //! Each fleet has a folder, a namespace and a journal of its own. Handlers are shell scripts that
 //! append a line to the journal, so that every run is seen from outside.
 
+mod detached;
 mod fleet_process;
 mod journal;
 mod kill_table;
 mod losses;
 mod poison;
+#[cfg(feature = "proofs")]
+mod proofs;
 mod rest;
 
 use std::path::Path;
@@ -16,38 +19,25 @@ use std::time::Duration;
 use leveret_common::id::TaskId;
 use leveret_common::name::Namespace;
 use leveret_common::testkit::eventually;
-use leveret_common::testkit::services::{self, VirtualHost, fresh_namespace};
+use leveret_common::testkit::services::fresh_namespace;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use self::fleet_process::FleetProcess;
 use self::journal::{Journal, Run};
+use crate::ground::Ground;
 
 /// Longer than anything here takes; a test that needs it has failed.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// Small, so that a dead worker's tasks are taken over soon.
 const HEARTBEAT_TTL: Duration = Duration::from_millis(1500);
 
-/// What the fleet stands on.
-#[derive(Debug, Clone)]
-enum Ground {
-    /// One process with everything.
-    Embedded,
-    /// A gateway and workers on servers.
-    Servers { broker: VirtualHost, store: String },
-}
-
-impl Ground {
-    async fn rabbitmq_3() -> Option<Self> {
-        let (broker, store) = (services::rabbitmq_3().await?, services::redis_7()?);
-        Some(Self::Servers { broker, store })
-    }
-
-    async fn rabbitmq_4() -> Option<Self> {
-        let (broker, store) = (services::rabbitmq_4().await?, services::redis_8()?);
-        Some(Self::Servers { broker, store })
-    }
-}
+/// The time limit of most kinds here, and one for which the broker would not wait: such tasks run
+/// detached.
+const SHORT: &str = "1m";
+const LONG: &str = "2h";
+/// The args of the follow-ups of a `parent`, each of kind `ok`; two are alike.
+const FOLLOW_UPS: [&str; 3] = ["1", "2", "1"];
 
 /// A fleet: its settings, its door and its journal.
 struct Fleet {
@@ -165,37 +155,57 @@ fn settings(
     slots: usize,
 ) -> String {
     let note = journal.script();
-    let servers = match ground {
-        Ground::Embedded => String::new(),
-        Ground::Servers { broker, store } => {
-            let broker = &broker.url;
-            format!("broker.url = \"{broker}\"\nstore.url = \"{store}\"\n")
-        }
-    };
-    let kind = |name: &str, end: &str| {
+    let servers = ground.settings(namespace);
+    let wait = format!("while [ ! -e {}/go ]; do sleep 0.05; done", folder.display());
+    let kind = |name: &str, timeout: &str, end: &str| {
         format!(
             "[kinds.\"{name}\"]\nexec = [\"sh\", \"-c\", '{note}; {end}']\n\
+             timeout = \"{timeout}\"\n\
              retry = {{ backoff = \"fixed\", delay = \"300ms\", jitter = \"none\", max_attempts = 3 }}\n"
         )
     };
     format!(
-        "namespace = \"{namespace}\"\n\
+        "{servers}\
          data = \"{}\"\n\
          gateway.listen = \"127.0.0.1:0\"\n\
-         {servers}\
          [worker]\n\
          listen = \"127.0.0.1:0\"\n\
          slots = {slots}\n\
          grace = \"500ms\"\n\
          heartbeat = \"300ms\"\n\
          heartbeat_ttl = \"{}ms\"\n\
-         {}{}{}{}{}",
+         {}",
         folder.join("data").display(),
         HEARTBEAT_TTL.as_millis(),
-        kind("ok", "true"),
-        kind("retry-once", "[ $LEVERET_ATTEMPT != 1 ]"),
-        kind("wrong", "exit 65"),
-        kind("killer", "kill -9 $PPID"),
-        kind("slow", &format!("while [ ! -e {}/go ]; do sleep 0.05; done", folder.display())),
+        [
+            kind("ok", SHORT, "true"),
+            kind("retry-once", SHORT, "[ $LEVERET_ATTEMPT != 1 ]"),
+            kind("wrong", SHORT, "exit 65"),
+            kind("killer", SHORT, "kill -9 $PPID"),
+            kind("slow", SHORT, &wait),
+            kind("parent", SHORT, &follow_up()),
+            kind("long", LONG, "true"),
+            kind("long-retry-once", LONG, "[ $LEVERET_ATTEMPT != 1 ]"),
+            kind("long-wrong", LONG, "exit 65"),
+            kind("long-slow", LONG, &wait),
+            kind("long-parent", LONG, &follow_up()),
+        ]
+        .concat(),
     )
+}
+
+/// The shell command that writes the follow-ups of a `parent`.
+fn follow_up() -> String {
+    // Later than whatever kills their parent's worker: its neighbours may run twice.
+    let line =
+        |args| format!(r#"echo "{{\"kind\": \"ok\", \"args\": {args}, \"delay\": \"1s\"}}""#);
+    let lines = FOLLOW_UPS.map(line).join("; ");
+    format!("{{ {lines}; }} > $LEVERET_FOLLOW_UPS")
+}
+
+/// Returns the ids of the follow-ups of a `parent`.
+fn follow_ups_of(parent: TaskId) -> [TaskId; 3] {
+    let ok = "ok".parse().unwrap();
+    let [first, second, third] = FOLLOW_UPS.map(str::as_bytes);
+    [(first, 0), (second, 0), (third, 1)].map(|(args, n)| parent.follow_up(0, &ok, args, n))
 }

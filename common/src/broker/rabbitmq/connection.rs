@@ -86,6 +86,11 @@ impl Endpoint {
         Ok(Self { uri, client_name: config.client_name.clone(), timeout: config.connect_timeout })
     }
 
+    /// Returns where it is and as whom we enter; holds the password.
+    pub(super) const fn uri(&self) -> &AMQPUri {
+        &self.uri
+    }
+
     /// Connects within the timeout of the config.
     pub(super) async fn connect(&self, role: Role) -> Result<Connected, BrokerError> {
         let start = Instant::now();

@@ -20,21 +20,31 @@ use crate::broker::{BrokerError, PublishError};
 /// Tells why something could not be declared.
 #[derive(Debug, Clone)]
 pub(super) enum DeclareError {
-    /// The broker has something else under that name.
-    Differs {
-        /// The queue or exchange.
-        name: String,
-        /// What differs and how to mend it.
-        why: String,
-    },
+    /// The broker says no.
+    Refused(Refusal),
     /// The broker could not be asked.
     Unavailable(String),
+}
+
+/// What the broker refused to declare.
+#[derive(Debug, Clone)]
+pub(super) struct Refusal {
+    /// The queue, exchange or binding.
+    pub(super) name: String,
+    /// Because the user may not; else because something else has that name.
+    pub(super) is_forbidden: bool,
+    /// What differs, or which permission is missing.
+    pub(super) why: String,
+    /// What to do about it.
+    pub(super) mend: String,
 }
 
 impl From<DeclareError> for PublishError {
     fn from(error: DeclareError) -> Self {
         match error {
-            DeclareError::Differs { name, why } => Self::Topology { name, why },
+            DeclareError::Refused(Refusal { name, why, mend, .. }) => {
+                Self::Topology { name, why: format!("{why}. {mend}") }
+            }
             DeclareError::Unavailable(why) => Self::Unavailable(why),
         }
     }
@@ -43,7 +53,9 @@ impl From<DeclareError> for PublishError {
 impl From<DeclareError> for BrokerError {
     fn from(error: DeclareError) -> Self {
         match error {
-            DeclareError::Differs { name, why } => Self::Topology { name, why },
+            DeclareError::Refused(Refusal { name, why, mend, .. }) => {
+                Self::Topology { name, why: format!("{why}. {mend}") }
+            }
             DeclareError::Unavailable(why) => {
                 Self::Operation { operation: "declare queues", why, source: None }
             }
@@ -56,6 +68,8 @@ impl From<DeclareError> for BrokerError {
 struct Memory {
     generation: u64,
     units: HashSet<Unit>,
+    /// All that was ever declared from here.
+    known: HashSet<Unit>,
 }
 
 /// Declares units once per connection.
@@ -90,7 +104,8 @@ impl Declarer {
     fn missing(&self, link: &Link, units: &[Unit]) -> Vec<Unit> {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         if memory.generation != link.generation {
-            *memory = Memory { generation: link.generation, units: HashSet::new() };
+            memory.generation = link.generation;
+            memory.units.clear();
         }
         units.iter().filter(|unit| !memory.units.contains(unit)).cloned().collect()
     }
@@ -98,8 +113,15 @@ impl Declarer {
     fn remember(&self, link: &Link, unit: Unit) {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         if memory.generation == link.generation {
-            memory.units.insert(unit);
+            memory.units.insert(unit.clone());
         }
+        memory.known.insert(unit);
+    }
+
+    /// Lists what this process has ever declared.
+    pub(super) fn known(&self) -> Vec<Unit> {
+        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.known.iter().cloned().collect()
     }
 
     async fn declare(&self, link: &Link, units: &[Unit]) -> Result<(), DeclareError> {
@@ -119,7 +141,8 @@ impl Declarer {
     }
 }
 
-async fn declare_part(channel: &Channel, part: &Part) -> lapin::Result<()> {
+/// Declares one part; where it is there already and the same, nothing changes.
+pub(super) async fn declare_part(channel: &Channel, part: &Part) -> lapin::Result<()> {
     match part {
         Part::Exchange { name, routing, alternate } => {
             let kind = match routing {
@@ -171,29 +194,32 @@ fn queue_arguments(onward: Option<&Onward>, limit: Option<i64>, ttl: Option<u64>
     table
 }
 
-fn explain(part: &Part, error: &lapin::Error) -> DeclareError {
+/// Says what a refusal to declare a part means.
+pub(super) fn explain(part: &Part, error: &lapin::Error) -> DeclareError {
     let (what, name) = match part {
         Part::Exchange { name, .. } => ("exchange", name.clone()),
         Part::Queue { name, .. } => ("queue", name.clone()),
         Part::Binding { queue, exchange, .. } => ("binding", format!("{queue} to {exchange}")),
     };
+    let refuse = |is_forbidden, why, mend| {
+        let name = format!("{what} {name}");
+        DeclareError::Refused(Refusal { name, is_forbidden, why, mend })
+    };
     match error.kind() {
-        ErrorKind::ProtocolError(said) if said.get_id() == 406 => DeclareError::Differs {
-            why: format!(
-                "the broker has another {what} of that name: {}. Delete it there (once it is \
-                 empty) and it is made anew, or choose another namespace",
+        ErrorKind::ProtocolError(said) if said.get_id() == 406 => refuse(
+            false,
+            format!(
+                "the broker has another {what} of that name: {}",
                 difference(said.get_message().as_str())
             ),
-            name: format!("{what} {name}"),
-        },
-        ErrorKind::ProtocolError(said) if said.get_id() == 403 => DeclareError::Differs {
-            why: format!(
-                "the user lacks a permission: {}; allow configure, write and read on {:?}",
-                said.get_message(),
-                name
-            ),
-            name: format!("{what} {name}"),
-        },
+            "Delete it there (once it is empty) and it is made anew, or choose another namespace"
+                .to_owned(),
+        ),
+        ErrorKind::ProtocolError(said) if said.get_id() == 403 => refuse(
+            true,
+            format!("the user lacks a permission: {}", said.get_message()),
+            format!("Allow configure, write and read on {name:?}"),
+        ),
         _ => DeclareError::Unavailable(format!("failed to declare {what} {name}: {error}")),
     }
 }

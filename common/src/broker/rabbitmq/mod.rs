@@ -3,15 +3,19 @@
 //! Read in this order: `topology` (what exists on the server, pure), `declare` (makes it so),
 //! `connection` and `supervisor` (one connection for publishing, one for all else, made again when
 //! lost), `publisher` and `consumer` (what runs on them), `outbox` (the way to the publisher),
-//! `sweeper` (the foreign door's net), `translate` (a message's two forms). What a message means is [`crate::envelope`]'s matter. Guards that an alarm which stops publishers
-//! never stops acks, and that no wait on the network is without a deadline.
+//! `sweeper` (the foreign door's net), `survey` and `diagnose` (questions that change nothing),
+//! `translate` (a message's two forms). What a message means is [`crate::envelope`]'s matter.
+//! Guards that an alarm which stops publishers never stops acks, and that no wait on the network is
+//! without a deadline.
 
 mod connection;
 mod consumer;
 mod declare;
+mod diagnose;
 mod outbox;
 mod publisher;
 mod supervisor;
+mod survey;
 mod sweeper;
 mod topology;
 mod translate;
@@ -20,24 +24,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lapin::ErrorKind;
-use lapin::options::QueueDeclareOptions;
-use lapin::types::FieldTable;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use self::connection::{Endpoint, REQUEST_DEADLINE, Role, request};
-use self::consumer::LaneConsumer;
+use self::connection::{Endpoint, Role, request};
+use self::consumer::PlaceConsumer;
 use self::declare::Declarer;
 use self::outbox::Outbox;
 use self::publisher::Publisher;
 use self::supervisor::Supervisor;
 use self::sweeper::Sweeping;
 use self::topology::Topology;
-use crate::broker::{Broker, BrokerError, Consumer, Place, Publish, PublishError};
+use crate::broker::{Broker, BrokerError, Consumer, Place, Publish, PublishError, Survey};
 use crate::clock::SharedClock;
-use crate::name::{Lane, Namespace};
+use crate::name::Namespace;
 use crate::spawn::Spawner;
 
 /// How to reach and use RabbitMQ.
@@ -66,6 +67,7 @@ pub(super) const RETURNED_MESSAGES: &str = "lapin::returned_messages";
 
 /// A broker on RabbitMQ.
 pub struct RabbitMq {
+    endpoint: Endpoint,
     topology: Topology,
     client_name: String,
     outbox: Outbox,
@@ -140,6 +142,7 @@ impl RabbitMq {
             declarer: declarer.clone(),
         };
         Ok(Arc::new(Self {
+            endpoint,
             topology,
             client_name: config.client_name,
             outbox,
@@ -152,28 +155,6 @@ impl RabbitMq {
             connections,
         }))
     }
-
-    /// Counts one queue; one that does not exist holds nothing.
-    async fn depth(&self, place: &Place, until: Instant) -> Result<u64, BrokerError> {
-        let fail = |why| BrokerError::Operation { operation: "count messages", why, source: None };
-        let link = self.consuming.link(until).await.map_err(fail)?;
-        // A missing queue closes the channel, so each question has its own.
-        let channel = link.connection.channel().await.map_err(fail)?;
-        let queue = match place {
-            Place::Lane(lane) => self.topology.lane_queue(lane),
-            Place::Dead(queue) => self.topology.dead_queue(queue),
-        };
-        let passive = QueueDeclareOptions { passive: true, ..Default::default() };
-        let ask = channel.queue_declare(translate::short(&queue), passive, FieldTable::default());
-        match tokio::time::timeout_at(until, ask).await {
-            Ok(Ok(queue)) => Ok(u64::from(queue.message_count())),
-            Ok(Err(error)) => match error.kind() {
-                ErrorKind::ProtocolError(said) if said.get_id() == 404 => Ok(0),
-                _ => Err(fail(error.to_string())),
-            },
-            Err(_) => Err(fail("the broker did not answer in time".to_owned())),
-        }
-    }
 }
 
 #[async_trait]
@@ -182,18 +163,17 @@ impl Broker for RabbitMq {
         self.outbox.publish(batch).await
     }
 
-    async fn consume(&self, lane: &Lane, prefetch: u16) -> Result<Arc<dyn Consumer>, BrokerError> {
-        let consumer = LaneConsumer::start(self, lane, prefetch.max(1)).await?;
+    async fn consume(
+        &self,
+        place: &Place,
+        prefetch: u16,
+    ) -> Result<Arc<dyn Consumer>, BrokerError> {
+        let consumer = PlaceConsumer::start(self, place, prefetch.max(1)).await?;
         Ok(Arc::new(consumer))
     }
 
-    async fn depths(&self, places: &[Place]) -> Result<Vec<u64>, BrokerError> {
-        let until = Instant::now() + REQUEST_DEADLINE;
-        let mut depths = Vec::with_capacity(places.len());
-        for place in places {
-            depths.push(self.depth(place, until).await?);
-        }
-        Ok(depths)
+    async fn survey(&self, places: &[Place]) -> Result<Vec<Survey>, BrokerError> {
+        survey::survey(&self.topology, &self.consuming, places).await
     }
 
     async fn check(&self) -> Result<(), BrokerError> {

@@ -15,10 +15,9 @@ use super::declare::{DeclareError, Declarer};
 use super::publisher::{Job, Outgoing};
 use super::topology::{Route, Topology, Unit, next_hop};
 use super::translate;
-use crate::broker::{Destination, Publish, PublishError};
+use crate::broker::{Destination, Place, Publish, PublishError};
 use crate::clock::SharedClock;
 use crate::envelope::{Wire, headers_size};
-use crate::name::Lane;
 
 /// Most bytes of headers: they travel in one frame, and a server's default is 128 KiB.
 pub(super) const HEADERS_LIMIT: usize = 120 * 1024;
@@ -61,16 +60,15 @@ impl Outbox {
 
     /// Says where a message goes now, and what has to exist for that.
     fn plan(&self, to: &Destination) -> (Route, Vec<Unit>) {
-        let lane_units = |lane: &Lane| {
-            vec![Unit::Doors, Unit::Dead(lane.queue.clone()), Unit::Lane(lane.clone())]
-        };
         match to {
-            Destination::Lane(lane) => (self.topology.to_lane(lane), lane_units(lane)),
+            Destination::Lane(lane) => {
+                (self.topology.to_lane(lane), Unit::all_of(&Place::Lane(lane.clone())))
+            }
             Destination::Dead(queue) => {
-                (self.topology.to_dead(queue), vec![Unit::Doors, Unit::Dead(queue.clone())])
+                (self.topology.to_dead(queue), Unit::all_of(&Place::Dead(queue.clone())))
             }
             Destination::Delay { lane, until } => {
-                let mut units = lane_units(lane);
+                let mut units = Unit::all_of(&Place::Lane(lane.clone()));
                 match next_hop(until.since(self.clock.now())) {
                     None => (self.topology.to_lane(lane), units),
                     Some(bucket) => {

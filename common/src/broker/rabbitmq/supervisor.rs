@@ -150,17 +150,31 @@ impl Keeper {
         let mut events = std::pin::pin!(link.connection.get().events_listener());
         let mut look = tokio::time::interval(LOOK_EVERY);
         let mut last = "the server closed it or cannot be reached".to_owned();
+        let mut blocked = None;
         loop {
             let event = tokio::select! {
                 event = events.next() => event,
                 _ = look.tick() => None,
             };
-            match event {
-                Some(Event::ConnectionBlocked(why)) => self.block(link, Some(why)),
-                Some(Event::ConnectionUnblocked) => self.block(link, None),
-                Some(Event::Error(error)) => last = error.to_string(),
-                // Channel errors and flow are their channels' matter; a tick only looks below.
-                Some(_) | None => {}
+            let now = match event {
+                Some(Event::ConnectionBlocked(why)) => Some(why),
+                Some(Event::ConnectionUnblocked) => None,
+                Some(Event::Error(error)) => {
+                    last = error.to_string();
+                    blocked.clone()
+                }
+                // Channel errors and flow are their channels' matter.
+                Some(_) => blocked.clone(),
+                // An event that was sent before anybody listened is made up for: who believes in an
+                // alarm that is over publishes nothing any more.
+                None if link.connection.get().status().blocked() => {
+                    blocked.clone().or_else(|| Some("an alarm".to_owned()))
+                }
+                None => None,
+            };
+            if now != blocked {
+                blocked.clone_from(&now);
+                self.block(link, now);
             }
             if !link.connection.is_up() {
                 return last;

@@ -25,7 +25,8 @@ use super::supervisor::Supervisor;
 use super::topology::Unit;
 use super::translate::{short, to_wire};
 use crate::broker::{BrokerError, Destination, Publish, PublishError};
-use crate::envelope::{DeadReason, Wire, header};
+use crate::clock::Millis;
+use crate::envelope::{DeadReason, HeaderValue, Wire, header};
 use crate::id::TaskId;
 use crate::name::{Lane, QueueName};
 
@@ -137,7 +138,9 @@ impl Sweeper {
                 Some(Some(chunk)) => {
                     for delivery in chunk {
                         match delivery {
-                            Ok(delivery) => session.held.push(onward(delivery)),
+                            Ok(delivery) => {
+                                session.held.push(onward(delivery, self.outbox.clock.now()));
+                            }
                             Err(error) => return Some(error.to_string()),
                         }
                     }
@@ -173,7 +176,9 @@ impl Sweeper {
             };
             tracing::warn!(error = %error, "failed to move an unrouted message on");
             let publish = match &error {
-                PublishError::TooLarge { .. } => too_large(publish, &error),
+                PublishError::TooLarge { .. } => {
+                    too_large(publish, &error, self.outbox.clock.now())
+                }
                 _ => publish,
             };
             session.held.push((tag, publish));
@@ -193,7 +198,7 @@ fn pauses() -> impl Iterator<Item = Duration> {
 }
 
 /// Says where a message goes from here.
-fn onward(delivery: Delivery) -> (u64, Publish) {
+fn onward(delivery: Delivery, now: Millis) -> (u64, Publish) {
     let wire = to_wire(&delivery.properties, delivery.data);
     let key = delivery.routing_key.as_str();
     let publish = match key.parse::<Lane>() {
@@ -204,14 +209,15 @@ fn onward(delivery: Delivery) -> (u64, Publish) {
                 "the routing key {key:?} names no lane: {why}; publish to <queue>.<class>, such \
                  as \"mail.high\", or to <queue> for the class normal"
             );
-            dead(QueueName::default(), wire, DeadReason::Unroutable, &why, key)
+            let death = Death { reason: DeadReason::Unroutable, why: &why, origin: key, at: now };
+            dead(QueueName::default(), wire, &death)
         }
     };
     (delivery.delivery_tag, publish)
 }
 
 /// A message whose headers fit no frame of ours can rest only without them.
-fn too_large(publish: Publish, error: &PublishError) -> Publish {
+fn too_large(publish: Publish, error: &PublishError, now: Millis) -> Publish {
     let Publish { to, mut wire } = publish;
     wire.headers.clear();
     let (queue, origin) = match to {
@@ -220,22 +226,33 @@ fn too_large(publish: Publish, error: &PublishError) -> Publish {
         }
         Destination::Dead(queue) => (queue, String::new()),
     };
-    dead(queue, wire, DeadReason::TooLarge, &error.to_string(), &origin)
+    let (why, reason) = (error.to_string(), DeadReason::TooLarge);
+    dead(queue, wire, &Death { reason, why: &why, origin: &origin, at: now })
 }
 
-fn dead(queue: QueueName, mut wire: Wire, reason: DeadReason, why: &str, origin: &str) -> Publish {
+/// What a dead letter says of its end.
+struct Death<'a> {
+    reason: DeadReason,
+    why: &'a str,
+    origin: &'a str,
+    at: Millis,
+}
+
+fn dead(queue: QueueName, mut wire: Wire, death: &Death<'_>) -> Publish {
+    let Death { reason, why, origin, at } = *death;
     wire.keep_ours();
     if wire.message_id.as_deref().unwrap_or_default().is_empty() {
         wire.message_id = Some(TaskId::mint().to_string());
     }
-    let mut put = |name: &str, text: &str| {
-        wire.headers.insert(name.to_owned(), text.into());
+    let mut put = |name: &str, value: HeaderValue| {
+        wire.headers.insert(name.to_owned(), value);
     };
-    put(header::REASON, reason.as_str());
-    put(header::ERROR, why);
-    put(header::ERROR_CLASS, reason.as_str());
+    put(header::REASON, reason.as_str().into());
+    put(header::ERROR, why.into());
+    put(header::ERROR_CLASS, reason.as_str().into());
     // A routing key has at most 255 bytes, one less than the header may have.
-    put(header::ORIGIN, origin);
+    put(header::ORIGIN, origin.into());
+    put(header::DEAD_AT, at.0.into());
     Publish { to: Destination::Dead(queue), wire }
 }
 
@@ -245,7 +262,6 @@ mod tests {
     use lapin::types::AMQPValue;
 
     use super::*;
-    use crate::envelope::HeaderValue;
     use crate::envelope::headers_size;
 
     fn delivery(key: &str, properties: BasicProperties) -> Delivery {
@@ -257,7 +273,7 @@ mod tests {
     #[test]
     fn a_lane_is_taken_from_the_key_and_the_message_is_left_as_it_is() {
         for (key, lane) in [("mail", "mail.normal"), ("mail.high", "mail.high")] {
-            let (tag, publish) = onward(delivery(key, BasicProperties::default()));
+            let (tag, publish) = onward(delivery(key, BasicProperties::default()), Millis(9));
             assert_eq!(tag, 7);
             assert_eq!(publish.to, Destination::Lane(lane.parse().unwrap()));
             assert_eq!(publish.wire, Wire::default());
@@ -270,7 +286,7 @@ mod tests {
         table.insert("lv-key".into(), AMQPValue::LongString("k".into()));
         table.insert("other".into(), AMQPValue::LongString("o".into()));
         let given = BasicProperties::default().with_headers(table);
-        let (_, publish) = onward(delivery("mail.urgent", given));
+        let (_, publish) = onward(delivery("mail.urgent", given), Millis(9));
         assert_eq!(publish.to, Destination::Dead("default".parse().unwrap()));
         let text = |name: &str| match publish.wire.headers.get(name) {
             Some(HeaderValue::Text(text)) => text.clone(),
@@ -279,6 +295,7 @@ mod tests {
         assert_eq!(text("lv-reason"), "unroutable");
         assert_eq!(text("lv-origin"), "mail.urgent");
         assert_eq!(text("lv-key"), "k");
+        assert_eq!(publish.wire.headers["lv-dead-at"], HeaderValue::Int(9));
         assert!(!publish.wire.headers.contains_key("other"));
         let why = text("lv-error");
         assert!(why.contains("\"mail.urgent\"") && why.contains("use one of critical"), "{why}");
@@ -295,13 +312,14 @@ mod tests {
         let publish =
             Publish { to: Destination::Lane("mail".parse().unwrap()), wire: wire.clone() };
         let error = PublishError::TooLarge { size: 2, limit: 1 };
-        let letters = [
-            too_large(publish, &error),
-            dead("mail".parse().unwrap(), wire, DeadReason::Unroutable, "why", "Mail"),
-        ];
+        let death =
+            Death { reason: DeadReason::Unroutable, why: "why", origin: "Mail", at: Millis(9) };
+        let letters =
+            [too_large(publish, &error, Millis(9)), dead("mail".parse().unwrap(), wire, &death)];
         for letter in letters {
             assert_eq!(letter.to, Destination::Dead("mail".parse().unwrap()));
             assert!(headers_size(&letter.wire.headers) < 1_024);
+            assert_eq!(letter.wire.headers["lv-dead-at"], HeaderValue::Int(9));
         }
     }
 }

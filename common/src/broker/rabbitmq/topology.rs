@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use crate::broker::Place;
 use crate::name::{Class, Lane, Namespace, QueueName};
 
 /// How often a lane's message may be returned before the last net takes it: 1,000.
@@ -19,7 +20,7 @@ const SHORTEST_BUCKET: u64 = 250;
 const LAST_BUCKET: u32 = 18;
 
 /// One of the delay queues, by its exponent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Bucket(u32);
 
 impl Bucket {
@@ -37,7 +38,7 @@ pub(super) fn next_hop(wait: Duration) -> Option<Bucket> {
 }
 
 /// Something that is declared, and remembered, as a whole.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Unit {
     /// The exchanges, and the queue for what nobody takes.
     Doors,
@@ -47,6 +48,18 @@ pub(super) enum Unit {
     Lane(Lane),
     /// A delay bucket.
     Bucket(Bucket),
+}
+
+impl Unit {
+    /// Lists what has to exist before a place can be used.
+    pub(super) fn all_of(place: &Place) -> Vec<Self> {
+        match place {
+            Place::Lane(lane) => {
+                vec![Self::Doors, Self::Dead(lane.queue.clone()), Self::Lane(lane.clone())]
+            }
+            Place::Dead(queue) => vec![Self::Doors, Self::Dead(queue.clone())],
+        }
+    }
 }
 
 /// How an exchange routes.
@@ -125,12 +138,40 @@ impl Topology {
         format!("{}.{rest}", self.namespace)
     }
 
-    pub(super) fn lane_queue(&self, lane: &Lane) -> String {
+    /// Names the server's queue of a place.
+    pub(super) fn queue_of(&self, place: &Place) -> String {
+        match place {
+            Place::Lane(lane) => self.lane_queue(lane),
+            Place::Dead(queue) => self.dead_queue(queue),
+        }
+    }
+
+    fn lane_queue(&self, lane: &Lane) -> String {
         self.name(&format!("lane.{lane}"))
     }
 
-    pub(super) fn dead_queue(&self, queue: &QueueName) -> String {
+    fn dead_queue(&self, queue: &QueueName) -> String {
         self.name(&format!("dead.{queue}"))
+    }
+
+    /// Names the exchange that we publish to.
+    pub(super) fn door(&self) -> String {
+        self.name("tasks")
+    }
+
+    /// Names the exchanges through which everything passes.
+    pub(super) fn exchanges(&self) -> Vec<String> {
+        ["tasks", "enqueue", "dead", "unrouted"].map(|name| self.name(name)).into()
+    }
+
+    /// Names a queue that is ours and nobody's task: to try a permission on.
+    pub(super) fn probe_queue(&self, random: &str) -> String {
+        self.name(&format!("probe.{random}"))
+    }
+
+    /// Returns the namespace.
+    pub(super) const fn namespace(&self) -> &Namespace {
+        &self.namespace
     }
 
     pub(super) fn unrouted_queue(&self) -> String {
@@ -143,7 +184,7 @@ impl Topology {
 
     /// Routes to a lane.
     pub(super) fn to_lane(&self, lane: &Lane) -> Route {
-        Route { exchange: self.name("tasks"), key: lane.to_string() }
+        Route { exchange: self.door(), key: lane.to_string() }
     }
 
     /// Routes to a lane by way of a bucket; the key survives the fanout and the expiry.

@@ -8,9 +8,8 @@ use metrics::{Counter, counter, histogram};
 use super::{Observed, ended, timed};
 use crate::broker::{
     Broker, BrokerError, Consumer, Delivery, Place, Publish, PublishError, Receipt, Settle,
-    SettleError,
+    SettleError, Survey,
 };
-use crate::name::Lane;
 use crate::telemetry::names::{PUBLISH_CONFIRM_SECONDS, TASKS_RECEIVED, label};
 
 #[async_trait]
@@ -25,20 +24,26 @@ impl<B: Broker + ?Sized> Broker for Observed<B> {
         answers
     }
 
-    async fn consume(&self, lane: &Lane, prefetch: u16) -> Result<Arc<dyn Consumer>, BrokerError> {
-        let (opened, took) = timed("consume", 1, self.inner.consume(lane, prefetch)).await;
+    async fn consume(
+        &self,
+        place: &Place,
+        prefetch: u16,
+    ) -> Result<Arc<dyn Consumer>, BrokerError> {
+        let (opened, took) = timed("consume", 1, self.inner.consume(place, prefetch)).await;
         ended("consume", 1, outcome(&opened), took);
+        let inner = opened?;
+        let Place::Lane(lane) = place else { return Ok(inner) };
         let received = counter!(
             TASKS_RECEIVED,
             label::QUEUE => lane.queue.to_string(),
             label::CLASS => lane.class.as_str(),
         );
-        Ok(Arc::new(ObservedConsumer { inner: opened?, received }))
+        Ok(Arc::new(ObservedConsumer { inner, received }))
     }
 
-    async fn depths(&self, places: &[Place]) -> Result<Vec<u64>, BrokerError> {
-        let (answer, took) = timed("depths", places.len(), self.inner.depths(places)).await;
-        ended("depths", places.len(), outcome(&answer), took);
+    async fn survey(&self, places: &[Place]) -> Result<Vec<Survey>, BrokerError> {
+        let (answer, took) = timed("survey", places.len(), self.inner.survey(places)).await;
+        ended("survey", places.len(), outcome(&answer), took);
         answer
     }
 

@@ -1,5 +1,6 @@
-//! The operations of ledger, records and fleet, observed.
+//! The operations of the store's seams, observed.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
@@ -8,10 +9,14 @@ use metrics::{counter, histogram};
 
 use super::{Observed, ended, timed};
 use crate::id::{Owner, TaskId};
-use crate::ledger::{Answer, Claim, Decide, Entry, Held, Mark, Release, Ruling, Takeover};
+use crate::ledger::{
+    Answer, Cancel, Cancelling, Claim, Decide, Entry, Held, Mark, Release, Ruling, Takeover,
+};
+use crate::name::QueueName;
 use crate::store::{
-    AttemptNote, Enqueued, Fleet, Heartbeat, Ledger, Liveness, Records, Renewal, StoreError,
-    Suspect, TaskRecord,
+    Act, AttemptNote, Behind, Enqueued, Fleet, Gone, Heartbeat, Lease, Leases, Ledger, Letter,
+    Letters, Liveness, Pause, Records, Renewal, Seen, Signal, Signals, StoreError, Suspect,
+    TaskRecord,
 };
 use crate::telemetry::names::{CLAIMS, STORE_OPERATION_SECONDS, label};
 
@@ -72,6 +77,10 @@ impl<B: Ledger + ?Sized> Ledger for Observed<B> {
         stored("reassert", batch.len(), self.inner.reassert(batch)).await
     }
 
+    async fn cancel(&self, batch: &[Cancel]) -> Result<Vec<Cancelling>, StoreError> {
+        stored("cancel", batch.len(), self.inner.cancel(batch)).await
+    }
+
     async fn entries(&self, ids: &[TaskId]) -> Result<Vec<Option<Entry>>, StoreError> {
         stored("entries", ids.len(), self.inner.entries(ids)).await
     }
@@ -89,6 +98,14 @@ impl<B: Records + ?Sized> Records for Observed<B> {
 
     async fn attempted(&self, batch: &[AttemptNote]) -> Result<(), StoreError> {
         stored("attempted", batch.len(), self.inner.attempted(batch)).await
+    }
+
+    async fn acted(&self, batch: &[Act]) -> Result<(), StoreError> {
+        stored("acted", batch.len(), self.inner.acted(batch)).await
+    }
+
+    async fn seen(&self) -> Result<Vec<Seen>, StoreError> {
+        stored("seen", 1, self.inner.seen()).await
     }
 
     async fn find(&self, ids: &[TaskId]) -> Result<Vec<TaskRecord>, StoreError> {
@@ -121,5 +138,76 @@ impl<B: Fleet + ?Sized> Fleet for Observed<B> {
 
     async fn workers(&self) -> Result<Vec<Heartbeat>, StoreError> {
         stored("workers", 1, self.inner.workers()).await
+    }
+}
+
+#[async_trait]
+impl<B: Leases + ?Sized> Leases for Observed<B> {
+    async fn acquire(
+        &self,
+        name: &str,
+        holder: Owner,
+        ttl: Duration,
+    ) -> Result<Option<Lease>, StoreError> {
+        stored("acquire", 1, self.inner.acquire(name, holder, ttl)).await
+    }
+
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<bool, StoreError> {
+        stored("renew", 1, self.inner.renew(lease, ttl)).await
+    }
+
+    async fn give_back(&self, lease: &Lease) -> Result<(), StoreError> {
+        stored("give_back", 1, self.inner.give_back(lease)).await
+    }
+}
+
+#[async_trait]
+impl<B: Signals + ?Sized> Signals for Observed<B> {
+    async fn send(&self, to: Owner, signals: &[Signal]) -> Result<(), StoreError> {
+        stored("send", signals.len(), self.inner.send(to, signals)).await
+    }
+
+    async fn receive(&self, owner: Owner) -> Result<Vec<Signal>, StoreError> {
+        stored("receive", 1, self.inner.receive(owner)).await
+    }
+
+    async fn pause(&self, pause: &Pause) -> Result<(), StoreError> {
+        stored("pause", 1, self.inner.pause(pause)).await
+    }
+
+    async fn resume(&self, queue: &QueueName) -> Result<bool, StoreError> {
+        stored("resume", 1, self.inner.resume(queue)).await
+    }
+
+    async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
+        stored("pauses", 1, self.inner.pauses()).await
+    }
+}
+
+#[async_trait]
+impl<B: Letters + ?Sized> Letters for Observed<B> {
+    async fn describe(&self, batch: &[Letter]) -> Result<(), StoreError> {
+        stored("describe", batch.len(), self.inner.describe(batch)).await
+    }
+
+    async fn forget(&self, batch: &[Gone]) -> Result<(), StoreError> {
+        stored("forget", batch.len(), self.inner.forget(batch)).await
+    }
+
+    async fn list(
+        &self,
+        queue: &QueueName,
+        behind: Option<Behind>,
+        most: usize,
+    ) -> Result<Vec<Letter>, StoreError> {
+        stored("list", 1, self.inner.list(queue, behind, most)).await
+    }
+
+    async fn read(&self, ids: &[TaskId]) -> Result<Vec<Option<Letter>>, StoreError> {
+        stored("read", ids.len(), self.inner.read(ids)).await
+    }
+
+    async fn counts(&self) -> Result<BTreeMap<QueueName, u64>, StoreError> {
+        stored("counts", 1, self.inner.counts()).await
     }
 }

@@ -1,29 +1,49 @@
 //! The fleet on Redis: a heartbeat is a key that ends by itself, and liveness is its presence.
 //!
-//! All of it goes over a connection of its own, so that no heartbeat waits behind bulk.
+//! All of it goes over a connection of its own, so that no heartbeat waits behind bulk. While a
+//! fleet is upgraded its workers describe themselves in different words: the claims they hold are
+//! read by themselves, and a heartbeat that cannot be read spares its owner, never condemns it.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt::Display;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_redis::redis::{Pipeline, Value};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::fault::Fault;
 use super::keys::ttl_ms;
 use super::scripts::ENLIST;
 use super::{MAX_PIPELINE, Redis};
-use crate::id::Owner;
-use crate::store::{Fleet, Heartbeat, Liveness, Renewal, StoreError, Suspect, judge};
+use crate::id::{Fence, Owner, TaskId};
+use crate::store::fleet::judge_held;
+use crate::store::{Fleet, Heartbeat, Liveness, Renewal, StoreError, StoreErrorKind, Suspect};
 
 const BEAT: &str = "renew the heartbeat";
 
+/// What a judgement needs of a heartbeat; the same in every version.
+#[derive(Debug, Deserialize)]
+struct Life {
+    held: Vec<(TaskId, Fence)>,
+}
+
+/// A heartbeat, or what of it was asked for.
+enum Sign<T> {
+    Absent,
+    /// Something is there, in words that are not ours.
+    Unreadable,
+    Read(T),
+}
+
 impl Redis {
     /// Reads heartbeats in the order of `owners`; in one round trip unless there are too many.
-    async fn heartbeats(
+    async fn heartbeats<T: DeserializeOwned>(
         &self,
         operation: &'static str,
         owners: &[Owner],
-    ) -> Result<Vec<Option<Heartbeat>>, StoreError> {
+    ) -> Result<Vec<Sign<T>>, StoreError> {
         let mut heartbeats = Vec::with_capacity(owners.len());
         for owners in owners.chunks(MAX_PIPELINE) {
             let mut gets = Pipeline::with_capacity(owners.len());
@@ -33,11 +53,19 @@ impl Redis {
             let replies = self.fleet.run(operation, &gets).await?;
             for (owner, reply) in owners.iter().zip(replies) {
                 let key = self.keys.heartbeat(*owner);
-                let text = self.read::<Option<String>>(operation, &key, reply)?;
-                let heartbeat = text.map(|text| serde_json::from_str(&text)).transpose();
-                heartbeats.push(
-                    heartbeat.map_err(|why| self.error(operation, Fault::corrupt(&key, why)))?,
-                );
+                let unreadable = |why: &dyn Display| {
+                    tracing::debug!(endpoint = %self.endpoint, %key, %why, "heartbeat not read");
+                    Sign::Unreadable
+                };
+                heartbeats.push(match self.read::<Option<String>>(operation, &key, reply) {
+                    Ok(None) => Sign::Absent,
+                    Ok(Some(text)) => match serde_json::from_str(&text) {
+                        Ok(heartbeat) => Sign::Read(heartbeat),
+                        Err(why) => unreadable(&why),
+                    },
+                    Err(error) if error.kind == StoreErrorKind::Corrupt => unreadable(&error),
+                    Err(error) => return Err(error),
+                });
             }
         }
         Ok(heartbeats)
@@ -75,13 +103,21 @@ impl Fleet for Redis {
         // a holder that was read as missing is not taken for dead.
         let mut owners: Vec<Owner> = holders.into_iter().collect();
         owners.push(reader);
-        let mut heartbeats = self.heartbeats("judge claims", &owners).await?;
-        let reader_lives = heartbeats.pop().flatten().is_some();
-        let heartbeats: HashMap<Owner, Option<Heartbeat>> =
-            owners.into_iter().zip(heartbeats).collect();
+        let mut heartbeats: Vec<Sign<Life>> = self.heartbeats("judge claims", &owners).await?;
+        let reader_lives = matches!(heartbeats.pop(), Some(Sign::Read(_)));
+        let heartbeats: HashMap<Owner, Sign<Life>> = owners.into_iter().zip(heartbeats).collect();
         let verdict = |suspect: &Suspect| {
-            let holder = heartbeats.get(&suspect.hold.owner).and_then(Option::as_ref);
-            judge(suspect, holder, reader_lives, ttl)
+            let held = match heartbeats.get(&suspect.hold.owner) {
+                Some(Sign::Read(life)) => Some(life.held.as_slice()),
+                Some(Sign::Absent) | None => None,
+                // It lives, or something else took its key, which ends by itself: look again.
+                Some(Sign::Unreadable) => {
+                    let owner = suspect.hold.owner;
+                    tracing::warn!(endpoint = %self.endpoint, %owner, "heartbeat cannot be read");
+                    return Liveness::Unsure;
+                }
+            };
+            judge_held(suspect, held, reader_lives, ttl)
         };
         Ok(suspects.iter().map(verdict).collect())
     }
@@ -110,13 +146,19 @@ impl Fleet for Redis {
         let mut owners = Vec::new();
         for reply in self.fleet.run(OPERATION, &list).await? {
             for member in self.read::<Vec<String>>(OPERATION, &key, reply)? {
-                let owner = member
-                    .parse()
-                    .map_err(|why| self.error(OPERATION, Fault::corrupt(&key, why)))?;
-                owners.push(owner);
+                match member.parse() {
+                    Ok(owner) => owners.push(owner),
+                    Err(why) => {
+                        tracing::warn!(endpoint = %self.endpoint, %key, %why, "worker not listed");
+                    }
+                }
             }
         }
         let heartbeats = self.heartbeats(OPERATION, &owners).await?;
-        Ok(heartbeats.into_iter().flatten().collect())
+        let read = |sign| match sign {
+            Sign::Read(heartbeat) => Some(heartbeat),
+            Sign::Absent | Sign::Unreadable => None,
+        };
+        Ok(heartbeats.into_iter().filter_map(read).collect())
     }
 }

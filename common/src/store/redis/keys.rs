@@ -5,12 +5,22 @@
 //! | `<ns>:t:{<task id>}` | string | the ledger's entry, as `ledger::packed` writes it | the request's `ttl` |
 //! | `<ns>:e:{<task id>}` | string | what was accepted (JSON) | `Retention::record` |
 //! | `<ns>:h:{<task id>}` | list | the attempts (JSON), oldest first, at most `MAX_HISTORY` | `Retention::record` |
+//! | `<ns>:a:{<task id>}` | list | what people did to it (JSON), oldest first, at most `MAX_HISTORY` | `Retention::record` |
 //! | `<ns>:r:{<task id>}` | string | the result (JSON text) | `Retention::result` |
+//! | `<ns>:seen` | sorted set | `<lane> <kind>` by the last enqueue in ms, at most `MAX_SEEN` | `SEEN_TTL` |
 //! | `<ns>:w:<owner>` | string | a heartbeat (JSON) | its `ttl` |
 //! | `<ns>:workers` | sorted set | owners by the end of their heartbeat in ms; a directory only | the longest heartbeat |
-//! | `<ns>:check` | string | the trace of a readiness check | 1 s |
+//! | `<ns>:lease:<name>` | string | `holder epoch` | the lease's `ttl` |
+//! | `<ns>:signals:<owner>` | list | the signals (JSON), oldest first, at most `MAX_SIGNALS` | `SIGNAL_TTL` |
+//! | `<ns>:pauses` | hash | a pause (JSON) by queue | until it is resumed |
+//! | `<ns>:{letters}:<task id>` | string | a dead letter's description (JSON) | `LETTER_TTL` |
+//! | `<ns>:{letters}:queue:<queue>` | sorted set | `<died at, 20 digits>:<task id>`, all of score 0 | `LETTER_TTL` |
+//! | `<ns>:{letters}:queues` | set | the queues that had letters; emptied by counting | `LETTER_TTL` |
+//! | `<ns>:{letters}:ends` | sorted set | `<queue> <place>` by the end of the description in ms | `LETTER_TTL` |
+//! | `<ns>:check` | string | the trace of a check | 1 s |
 //!
-//! The braces are cluster hash tags: the keys of one task share a slot. Every key ends by itself.
+//! The braces are cluster hash tags: the keys of one task share a slot, and so do those of all
+//! letters, whose scripts touch several of them at once. Every key but the pauses ends by itself.
 //! No command ever walks the key space.
 
 use std::time::Duration;
@@ -42,6 +52,10 @@ impl Keys {
         format!("{}:h:{{{id}}}", self.0)
     }
 
+    pub(super) fn acts(&self, id: TaskId) -> String {
+        format!("{}:a:{{{id}}}", self.0)
+    }
+
     pub(super) fn result(&self, id: TaskId) -> String {
         format!("{}:r:{{{id}}}", self.0)
     }
@@ -52,6 +66,31 @@ impl Keys {
 
     pub(super) fn workers(&self) -> String {
         format!("{}:workers", self.0)
+    }
+
+    pub(super) fn seen(&self) -> String {
+        format!("{}:seen", self.0)
+    }
+
+    pub(super) fn lease(&self, name: &str) -> String {
+        format!("{}:lease:{name}", self.0)
+    }
+
+    pub(super) fn signals(&self, owner: Owner) -> String {
+        format!("{}:signals:{owner}", self.0)
+    }
+
+    pub(super) fn pauses(&self) -> String {
+        format!("{}:pauses", self.0)
+    }
+
+    /// What the keys of all letters begin with; `lua/letter.lua` knows the others.
+    pub(super) fn letters(&self) -> String {
+        format!("{}:{{letters}}", self.0)
+    }
+
+    pub(super) fn letter(&self, id: TaskId) -> String {
+        format!("{}:{id}", self.letters())
     }
 
     pub(super) fn check(&self) -> String {
@@ -83,7 +122,7 @@ mod tests {
         let id: TaskId = "0192f0c1-2345-7abc-8def-0123456789ab".parse().unwrap();
         let tag = "{0192f0c1-2345-7abc-8def-0123456789ab}";
         assert_eq!(keys.entry(id), format!("leveret:t:{tag}"));
-        for key in [keys.enqueued(id), keys.history(id), keys.result(id)] {
+        for key in [keys.enqueued(id), keys.history(id), keys.acts(id), keys.result(id)] {
             assert!(key.ends_with(tag), "{key}");
         }
     }

@@ -9,7 +9,9 @@ use super::fault::Fault;
 use super::requests::Request;
 use super::{MAX_PIPELINE, Redis};
 use crate::id::TaskId;
-use crate::ledger::{Answer, Claim, Decide, Entry, Held, Mark, Release, Ruling, Takeover, packed};
+use crate::ledger::{
+    Answer, Cancel, Cancelling, Claim, Decide, Entry, Held, Mark, Release, Ruling, Takeover, packed,
+};
 use crate::store::{Ledger, StoreError};
 
 impl Redis {
@@ -64,6 +66,10 @@ impl Ledger for Redis {
 
     async fn reassert(&self, batch: &[Held]) -> Result<(), StoreError> {
         self.ask(batch).await.map(drop)
+    }
+
+    async fn cancel(&self, batch: &[Cancel]) -> Result<Vec<Cancelling>, StoreError> {
+        self.ask(batch).await
     }
 
     async fn entries(&self, ids: &[TaskId]) -> Result<Vec<Option<Entry>>, StoreError> {

@@ -1,21 +1,28 @@
-//! The Redis ledger, records and fleet.
+//! The store seams on Redis.
 //!
 //! Redis is coordination, not truth: losing all of its memory repeats work, and loses none. The
 //! key space is in `keys`, the rules of the ledger in `lua/`. Two connections are held: one for
 //! the bulk, one for heartbeats, which must not wait behind it. Every round trip is bounded by
 //! the response timeout; while the server is away requests fail at once.
 //!
-//! Not supported: Sentinel and Cluster. The scripts touch one key each and the keys of a task
-//! share a slot, so that Cluster can follow.
+//! Not supported: Sentinel and Cluster. The scripts touch one key each, but for those of letters,
+//! whose keys share a slot, as the keys of a task do; so Cluster can follow.
 
+mod diagnosis;
 mod fault;
+mod findings;
 mod fleet;
+mod info;
 mod keys;
+mod leases;
 mod ledger;
+mod letters;
 mod link;
 mod records;
 mod requests;
 mod scripts;
+mod seen;
+mod signals;
 mod start_checks;
 
 use std::sync::Arc;
@@ -23,14 +30,15 @@ use std::time::Duration;
 
 use deadpool_redis::redis::io::tcp::TcpSettings;
 use deadpool_redis::redis::{
-    Client, ConnectionAddr, FromRedisValue, IntoConnectionInfo, ProtocolVersion, RedisResult,
-    Value, from_redis_value,
+    Client, Cmd, ConnectionAddr, FromRedisValue, IntoConnectionInfo, Pipeline, ProtocolVersion,
+    RedisResult, Value, from_redis_value,
 };
 
 use self::fault::{Endpoint, Fault};
 use self::keys::Keys;
 use self::link::{Link, Patience};
-use self::scripts::Scripts;
+use self::scripts::{Script, Scripts};
+use self::seen::Noted;
 use super::{Retention, StoreError, StoreErrorKind};
 use crate::name::Namespace;
 use crate::spawn::Spawner;
@@ -65,14 +73,15 @@ impl std::fmt::Debug for Config {
     }
 }
 
-/// Ledger, records and fleet in one Redis database.
+/// All seams of a store in one Redis database.
 #[derive(Debug)]
 pub struct Redis {
     keys: Keys,
     endpoint: Endpoint,
     retention: Retention,
     scripts: Scripts,
-    /// Ledger and records.
+    noted: Noted,
+    /// Everything but heartbeats.
     bulk: Arc<Link>,
     /// Heartbeats.
     fleet: Arc<Link>,
@@ -102,6 +111,7 @@ impl Redis {
             endpoint,
             retention: config.retention,
             scripts: Scripts::new(),
+            noted: Noted::default(),
             bulk,
             fleet,
             warnings,
@@ -116,6 +126,20 @@ impl Redis {
 
     fn error(&self, operation: &'static str, fault: Fault) -> StoreError {
         self.endpoint.error(operation, fault)
+    }
+
+    /// Makes one call of `script`, which was begun on `key`, and reads its answer.
+    async fn call<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        operation: &'static str,
+        key: &str,
+        call: Cmd,
+    ) -> Result<T, StoreError> {
+        let mut calls = Pipeline::with_capacity(1);
+        calls.add_command(call);
+        let mut replies = script.run(&self.bulk, operation, &calls).await?;
+        self.read(operation, key, replies.pop().unwrap_or(Ok(Value::Nil)))
     }
 
     /// Reads the answer to one command on `key`.

@@ -11,8 +11,8 @@ use super::keys::ttl_ms;
 use super::scripts::{Script, Scripts};
 use crate::id::{Fence, TaskId};
 use crate::ledger::{
-    Answer, Claim, Decide, Entry, Held, Hold, Mark, Marking, Outcome, Release, Ruling, Takeover,
-    packed,
+    Answer, Cancel, Cancelling, Claim, Decide, Entry, Held, Hold, Mark, Marking, Outcome, Release,
+    Ruling, Takeover, packed,
 };
 
 /// A request that one script answers.
@@ -188,6 +188,41 @@ impl Request for Held {
     }
 }
 
+impl Request for Cancel {
+    type Reply = Cancelling;
+    const OPERATION: &'static str = "cancel tasks";
+
+    fn script(scripts: &Scripts) -> &Script {
+        &scripts.cancel
+    }
+
+    fn id(&self) -> TaskId {
+        self.id
+    }
+
+    fn write(&self, call: &mut Cmd) -> Result<(), String> {
+        call.arg(self.replay).arg(ttl_ms(self.ttl));
+        Ok(())
+    }
+
+    fn read(reply: Value) -> Result<Cancelling, String> {
+        let fields: Vec<String> = from_redis_value(reply).map_err(|error| error.to_string())?;
+        let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+        match fields.as_slice() {
+            ["cancelled"] => Ok(Cancelling::Cancelled),
+            ["asked", owner, fence] => Ok(Cancelling::Asked(hold(owner, fence)?)),
+            ["too late"] => Ok(Cancelling::TooLate),
+            ["over", entry] => match packed::read(entry).map_err(|error| error.to_string())? {
+                Entry::Settled(settled) => Ok(Cancelling::Over(settled.ending)),
+                Entry::Running(_) | Entry::Finishing(..) | Entry::Waiting(_) => {
+                    Err(unknown("over"))
+                }
+            },
+            other => Err(unknown(&other.join(" "))),
+        }
+    }
+}
+
 fn write_hold(call: &mut Cmd, hold: Hold, ttl: Duration) {
     call.arg(hold.owner.to_string()).arg(hold.fence.0).arg(ttl_ms(ttl));
 }
@@ -216,9 +251,8 @@ fn answer(reply: Value) -> Result<Answer, String> {
         ["stale"] => Ok(Answer::Stale),
         ["again"] => Ok(Answer::Again),
         ["busy", owner, fence, age] => {
-            let owner = owner.parse().map_err(|_| "the holder is no id".to_owned())?;
-            let hold = Hold { owner, fence: Fence(number(fence)?) };
-            Ok(Answer::Busy { hold, age: Duration::from_micros(number(age)?) })
+            let age = Duration::from_micros(number(age)?);
+            Ok(Answer::Busy { hold: hold(owner, fence)?, age })
         }
         [word, entry] => {
             let entry = packed::read(entry).map_err(|error| error.to_string())?;
@@ -235,6 +269,11 @@ fn answer(reply: Value) -> Result<Answer, String> {
         }
         other => Err(unknown(&other.join(" "))),
     }
+}
+
+fn hold(owner: &str, fence: &str) -> Result<Hold, String> {
+    let owner = owner.parse().map_err(|_| "the holder is no id".to_owned())?;
+    Ok(Hold { owner, fence: Fence(number(fence)?) })
 }
 
 fn number(field: &str) -> Result<u64, String> {

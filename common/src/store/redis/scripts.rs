@@ -1,6 +1,7 @@
-//! The ledger's scripts: composed from `lua/`, called by hash, loaded where they are missing.
+//! The scripts: composed from `lua/`, called by hash, loaded where they are missing.
 //!
-//! Each script touches the one key it is given. A server that forgot a script (restart, failover,
+//! Each script touches the one key it is given, those of letters the keys that begin with it and
+//! share its slot. A server that forgot a script (restart, failover,
 //! `SCRIPT FLUSH`) says so without executing anything; only those calls are sent again.
 
 use std::sync::Arc;
@@ -89,7 +90,8 @@ macro_rules! lua {
 /// Notes a worker in the directory; short and rare, so sent as text.
 pub(super) const ENLIST: &str = lua!("enlist");
 
-/// One script for each rule of `ledger::rules`.
+/// One script for each rule of `ledger::rules`, and for each step on a lease or a letter that reads
+/// before it writes.
 #[derive(Debug)]
 pub(super) struct Scripts {
     pub(super) claim: Script,
@@ -98,6 +100,16 @@ pub(super) struct Scripts {
     pub(super) mark: Script,
     pub(super) release: Script,
     pub(super) reassert: Script,
+    pub(super) cancel: Script,
+    pub(super) acquire: Script,
+    pub(super) renew: Script,
+    pub(super) give_back: Script,
+    pub(super) describe: Script,
+    pub(super) forget: Script,
+    pub(super) list: Script,
+    pub(super) counts: Script,
+    /// Of a diagnosis.
+    pub(super) probe: Script,
 }
 
 impl Scripts {
@@ -109,6 +121,15 @@ impl Scripts {
             mark: Script::new(lua!("entry", "ruling", "mark")),
             release: Script::new(lua!("entry", "ruling", "release")),
             reassert: Script::new(lua!("entry", "reassert")),
+            cancel: Script::new(lua!("entry", "cancel")),
+            acquire: Script::new(lua!("lease", "acquire")),
+            renew: Script::new(lua!("lease", "renew")),
+            give_back: Script::new(lua!("lease", "give_back")),
+            describe: Script::new(lua!("letter", "describe")),
+            forget: Script::new(lua!("letter", "forget")),
+            list: Script::new(lua!("letter", "list")),
+            counts: Script::new(lua!("letter", "counts")),
+            probe: Script::new(lua!("probe")),
         }
     }
 }

@@ -6,33 +6,23 @@
 
 use std::sync::Arc;
 
-use deadpool_redis::redis::{Pipeline, RedisResult, Value, from_redis_value};
-
 use super::fault::{Endpoint, Fault};
+use super::info::Info;
 use super::link::Link;
 use crate::store::{StoreError, StoreErrorKind};
 
 const OPERATION: &str = "check the server";
 /// Oldest version that is tested.
-const OLDEST: (u32, u32) = (7, 0);
+pub(super) const OLDEST: (u32, u32) = (7, 0);
 
 /// Asks the server about itself and returns the warnings.
 pub(super) async fn run(link: &Arc<Link>, endpoint: &Endpoint) -> Result<Vec<String>, StoreError> {
-    let mut ask = Pipeline::new();
-    for section in ["server", "memory", "persistence"] {
-        ask.cmd("INFO").arg(section);
-    }
-    let replies = link.run(OPERATION, &ask).await?;
-    let info: RedisResult<Vec<Value>> = replies.into_iter().collect();
-    let warnings = match info {
-        Ok(sections) => {
-            let info: Vec<String> =
-                sections.into_iter().filter_map(|section| from_redis_value(section).ok()).collect();
-            judge(&info.join("\r\n")).map_err(|why| {
-                let fault = Fault { kind: StoreErrorKind::Refused, why, source: None };
-                endpoint.error(OPERATION, fault)
-            })?
-        }
+    let sections = ["server", "memory", "persistence"];
+    let warnings = match Info::ask(link, OPERATION, &sections).await? {
+        Ok(info) => judge(&info).map_err(|why| {
+            let fault = Fault { kind: StoreErrorKind::Refused, why, source: None };
+            endpoint.error(OPERATION, fault)
+        })?,
         Err(error) => vec![format!(
             "the server's version, eviction policy and persistence are unknown: INFO was answered \
              with {error}; allow the command to the user of store.url"
@@ -44,24 +34,27 @@ pub(super) async fn run(link: &Arc<Link>, endpoint: &Endpoint) -> Result<Vec<Str
     Ok(warnings)
 }
 
-/// Judges the answer to `INFO`: the error says why the server is refused.
-fn judge(info: &str) -> Result<Vec<String>, String> {
-    let field = |name: &str| {
-        info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
-    };
-    let version = field("redis_version").unwrap_or("unknown");
+/// Returns the server's version, and whether it is new enough.
+pub(super) fn version(info: &Info) -> (&str, bool) {
+    let version = info.field("redis_version").unwrap_or("unknown");
     let mut parts = version.split('.').map_while(|part| part.parse::<u32>().ok());
     let parsed = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
-    if parsed < OLDEST {
+    (version, parsed >= OLDEST)
+}
+
+/// Judges the answer to `INFO`: the error says why the server is refused.
+fn judge(info: &Info) -> Result<Vec<String>, String> {
+    let (version, is_new_enough) = version(info);
+    if !is_new_enough {
         return Err(format!(
             "its version is {version}; Leveret needs Redis {}.{} or newer: upgrade it",
             OLDEST.0, OLDEST.1
         ));
     }
     let mut warnings = Vec::new();
-    let policy = field("maxmemory_policy").unwrap_or("unknown");
+    let policy = info.field("maxmemory_policy").unwrap_or("unknown");
     if policy != "noeviction" {
-        if field("maxmemory").is_some_and(|limit| limit != "0") {
+        if info.field("maxmemory").is_some_and(|limit| limit != "0") {
             return Err(format!(
                 "maxmemory-policy is {policy}: under pressure it would forget claims, and tasks \
                  would run twice; CONFIG SET maxmemory-policy noeviction, and write it into \
@@ -73,7 +66,7 @@ fn judge(info: &str) -> Result<Vec<String>, String> {
              pressure; set it to noeviction"
         ));
     }
-    if field("aof_enabled") == Some("0") {
+    if info.field("aof_enabled") == Some("0") {
         warnings.push(
             "appendonly is no: a restart of Redis forgets what ran since the last snapshot, and \
              may repeat work; set appendonly yes"
@@ -87,11 +80,12 @@ fn judge(info: &str) -> Result<Vec<String>, String> {
 mod tests {
     use super::*;
 
-    fn info(version: &str, maxmemory: &str, policy: &str, aof: &str) -> String {
-        format!(
+    fn info(version: &str, maxmemory: &str, policy: &str, aof: &str) -> Info {
+        let text = format!(
             "# Server\r\nredis_version:{version}\r\n# Memory\r\nmaxmemory:{maxmemory}\r\n\
              maxmemory_human:0B\r\nmaxmemory_policy:{policy}\r\naof_enabled:{aof}\r\n"
-        )
+        );
+        Info::from(text.as_str())
     }
 
     #[test]

@@ -188,7 +188,7 @@ pub(super) async fn what_one_connection_publishes_another_consumes(mut under: Br
     }
     let lane = lane("mail");
     let other = (under.open)().await;
-    let consumer = other.consume(&lane, 10).await.expect("a consumer opens");
+    let consumer = other.consume(&Place::Lane(lane.clone()), 10).await.expect("a consumer opens");
     under.fill(&lane, 5).await;
     let held = hold(&consumer, 5).await;
     settle(&consumer, &held[..2], Settle::Ack).await;

@@ -6,6 +6,7 @@
 
 mod delays;
 mod delivery;
+mod letters;
 mod publishing;
 mod settling;
 
@@ -19,7 +20,7 @@ use futures_util::future::BoxFuture;
 
 use super::eventually;
 use super::suite::{self, cases};
-use crate::broker::{Broker, Consumer, Delivery, Destination, Place, Publish, Settle};
+use crate::broker::{Broker, Consumer, Delivery, Destination, Place, Publish, Settle, Survey};
 use crate::clock::SharedClock;
 use crate::envelope::Wire;
 use crate::id::TaskId;
@@ -90,7 +91,21 @@ where
             a_stopped_consumer_gives_back_what_it_did_not_hand_out,
             a_stopped_consumer_still_settles_what_it_handed_out,
             a_receipt_of_a_closed_connection_is_gone,
+            a_dropped_consumer_gives_back_what_it_held,
             a_consumer_knows_whether_it_consumes;
+        letters:
+            dead_letters_are_handed_out_in_the_order_they_came,
+            a_dead_letter_arrives_as_it_was_sent_however_often_it_is_moved_to_the_tail,
+            moving_letters_to_the_tail_keeps_all_of_them_in_their_order,
+            an_acked_letter_is_gone,
+            a_returned_letter_comes_again_as_often_as_it_is_returned,
+            unsettled_letters_come_back_after_a_close,
+            what_a_stopped_walk_held_is_there_for_the_next,
+            prefetch_bounds_the_letters_in_hand,
+            two_consumers_share_the_letters_and_see_nothing_twice,
+            an_empty_place_of_dead_letters_waits_and_a_letter_wakes_it,
+            lanes_and_dead_letters_do_not_mix,
+            a_letter_with_a_time_in_it_is_not_held_back;
         publishing:
             a_thousand_tasks_in_one_batch_arrive_once_each,
             an_empty_batch_is_answered_with_nothing,
@@ -98,6 +113,8 @@ where
             each_publish_of_a_batch_is_answered_in_its_place,
             concurrent_publishes_all_arrive,
             depth_counts_what_rests_and_not_what_is_handed_out,
+            a_survey_counts_the_consumers_of_each_place,
+            a_survey_tells_the_age_of_what_rests_longest_or_nothing,
             a_place_never_used_holds_nothing,
             dead_letters_rest_apart_from_their_lane,
             a_closed_broker_refuses_instead_of_waiting,
@@ -126,11 +143,19 @@ impl BrokerUnderTest {
     }
 
     async fn consume(&self, lane: &Lane, prefetch: u16) -> Arc<dyn Consumer> {
-        self.broker.consume(lane, prefetch).await.expect("a consumer opens")
+        self.consume_place(&Place::Lane(lane.clone()), prefetch).await
+    }
+
+    async fn consume_place(&self, place: &Place, prefetch: u16) -> Arc<dyn Consumer> {
+        self.broker.consume(place, prefetch).await.expect("a consumer opens")
+    }
+
+    async fn survey(&self, places: &[Place]) -> Vec<Survey> {
+        self.broker.survey(places).await.expect("places are surveyed")
     }
 
     async fn depth(&self, place: Place) -> u64 {
-        self.broker.depths(&[place]).await.expect("depths are counted")[0]
+        self.survey(&[place]).await[0].depth
     }
 
     /// Waits until `place` holds `count`.

@@ -6,8 +6,10 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 
 use super::{BrokerUnderTest, SOON, drain, hold, lane, settle, stays_quiet, task, to_lane};
-use crate::broker::{Destination, Place, Publish, PublishError, Settle};
-use crate::envelope::header;
+use crate::broker::{Destination, Place, Publish, PublishError, Settle, Survey};
+use crate::clock::Millis;
+use crate::envelope::{Wire, header};
+use crate::testkit::eventually;
 
 pub(super) async fn a_thousand_tasks_in_one_batch_arrive_once_each(under: BrokerUnderTest) {
     let lane = lane("mail");
@@ -21,7 +23,7 @@ pub(super) async fn a_thousand_tasks_in_one_batch_arrive_once_each(under: Broker
 
 pub(super) async fn an_empty_batch_is_answered_with_nothing(under: BrokerUnderTest) {
     assert!(under.broker.publish(&[]).await.is_empty());
-    assert!(under.broker.depths(&[]).await.expect("nothing is counted").is_empty());
+    assert!(under.survey(&[]).await.is_empty());
 }
 
 pub(super) async fn a_body_at_the_limit_passes_and_one_byte_more_is_refused_unsent(
@@ -83,13 +85,73 @@ pub(super) async fn depth_counts_what_rests_and_not_what_is_handed_out(under: Br
     assert_eq!(held.len(), 1);
     under.settles_at(Place::Lane(one.clone()), 2).await;
     let places = [Place::Lane(other), Place::Dead(one.queue.clone()), Place::Lane(one)];
-    assert_eq!(under.broker.depths(&places).await.expect("depths are counted"), [1, 0, 2]);
+    let depths: Vec<_> = under.survey(&places).await.iter().map(|place| place.depth).collect();
+    assert_eq!(depths, [1, 0, 2]);
+}
+
+pub(super) async fn a_survey_counts_the_consumers_of_each_place(under: BrokerUnderTest) {
+    let lane = lane("mail");
+    let places = [Place::Lane(lane.clone()), Place::Dead(lane.queue)];
+    let counted = async |expected: [u32; 2]| {
+        // A server learns of a consumer that ended in its own time.
+        eventually(SOON, &format!("the consumers are {expected:?}"), || async {
+            let found = under.survey(&places).await;
+            [found[0].consumers, found[1].consumers] == expected
+        })
+        .await;
+    };
+    counted([0, 0]).await;
+    let one = under.consume_place(&places[0], 1).await;
+    let two = under.consume_place(&places[0], 1).await;
+    counted([2, 0]).await;
+    let walker = under.consume_place(&places[1], 1).await;
+    counted([2, 1]).await;
+    one.stop().await;
+    walker.stop().await;
+    counted([1, 0]).await;
+    if under.shared {
+        let other = (under.open)().await;
+        let three = other.consume(&places[0], 1).await.expect("a consumer opens");
+        counted([2, 0]).await;
+        other.close().await;
+        drop(three);
+        counted([1, 0]).await;
+    }
+    two.stop().await;
+    counted([0, 0]).await;
+}
+
+pub(super) async fn a_survey_tells_the_age_of_what_rests_longest_or_nothing(
+    under: BrokerUnderTest,
+) {
+    let lane = lane("mail");
+    let place = Place::Lane(lane.clone());
+    let sent = |n: usize, seconds| Publish {
+        to: Destination::Lane(lane.clone()),
+        wire: Wire { timestamp: Some(seconds), ..task(n) },
+    };
+    under.put(vec![sent(0, 1_790_000_000), sent(1, 1_790_000_100)]).await;
+    let said = async |count| {
+        under.settles_at(place.clone(), count).await;
+        under.survey(std::slice::from_ref(&place)).await[0].oldest
+    };
+    // Not every broker can look at a message without taking it out.
+    let oldest = said(2).await;
+    assert!(matches!(oldest, None | Some(Millis(1_790_000_000_000))), "{oldest:?}");
+    let consumer = under.consume(&lane, 1).await;
+    assert_eq!(drain(&consumer, 1).await, [0]);
+    consumer.stop().await;
+    let oldest = said(1).await;
+    assert!(matches!(oldest, None | Some(Millis(1_790_000_100_000))), "{oldest:?}");
+    let consumer = under.consume(&lane, 1).await;
+    assert_eq!(drain(&consumer, 1).await, [1]);
+    assert_eq!(said(0).await, None);
 }
 
 pub(super) async fn a_place_never_used_holds_nothing(under: BrokerUnderTest) {
     let lane = lane("never.low");
     let places = [Place::Lane(lane.clone()), Place::Dead(lane.queue)];
-    assert_eq!(under.broker.depths(&places).await.expect("no error for an absent queue"), [0, 0]);
+    assert_eq!(under.survey(&places).await, [Survey::default(); 2]);
     // Asking must not have cost the connection.
     under.fill(&super::lane("mail"), 1).await;
 }
@@ -124,8 +186,11 @@ pub(super) async fn a_closed_broker_refuses_instead_of_waiting(mut under: Broker
     let batch = [to_lane(&lane, task(0))];
     let answers = tokio::time::timeout(SOON, closed.publish(&batch)).await.expect("it answers");
     assert!(matches!(&answers[..], [Err(error)] if error.retryable()), "{answers:?}");
-    let opened = tokio::time::timeout(SOON, closed.consume(&lane, 1)).await.expect("it answers");
+    let place = Place::Lane(lane.clone());
+    let opened = tokio::time::timeout(SOON, closed.consume(&place, 1)).await.expect("it answers");
     assert!(opened.is_err(), "a closed broker opened a consumer");
+    let looked = tokio::time::timeout(SOON, closed.survey(&[place])).await.expect("it answers");
+    assert!(looked.is_err(), "a closed broker counts");
     let checked = tokio::time::timeout(SOON, closed.check()).await.expect("it answers");
     assert!(checked.is_err(), "a closed broker says that it serves");
     let waited = tokio::time::timeout(SOON, consumer.next(1)).await.expect("the wait ends");

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{BrokerUnderTest, SOON, drain, hold, lane, number, settle, stays_quiet};
-use crate::broker::{Place, Settle, SettleError};
+use super::{BrokerUnderTest, SOON, drain, hold, lane, number, settle, stays_quiet, task};
+use crate::broker::{Destination, Place, Publish, Settle, SettleError};
+use crate::testkit::eventually;
 
 pub(super) async fn an_acked_task_is_gone(mut under: BrokerUnderTest) {
     let lane = lane("mail");
@@ -119,6 +120,37 @@ pub(super) async fn a_stopped_consumer_still_settles_what_it_handed_out(under: B
     let other = under.consume(&lane, 2).await;
     assert_eq!(drain(&other, 1).await, [1]);
     stays_quiet(&other).await;
+}
+
+pub(super) async fn a_dropped_consumer_gives_back_what_it_held(under: BrokerUnderTest) {
+    let lane = lane("mail");
+    for (place, stopped) in [
+        (Place::Lane(lane.clone()), false),
+        (Place::Dead(lane.queue.clone()), false),
+        (Place::Lane(lane.clone()), true),
+        (Place::Dead(lane.queue.clone()), true),
+    ] {
+        let to = match &place {
+            Place::Lane(lane) => Destination::Lane(lane.clone()),
+            Place::Dead(queue) => Destination::Dead(queue.clone()),
+        };
+        under.put((0..6).map(|n| Publish { to: to.clone(), wire: task(n) }).collect()).await;
+        let consumer = under.consume_place(&place, 4).await;
+        let held = hold(&consumer, 3).await;
+        settle(&consumer, &held[..1], Settle::Ack).await;
+        if stopped {
+            consumer.stop().await;
+        }
+        // Whoever walks a place may be dropped between any two steps, without a word.
+        drop(consumer);
+        let what = format!("{place:?} holds 5, stopped: {stopped}");
+        eventually(SOON, &what, || async { under.depth(place.clone()).await == 5 }).await;
+        let next = under.consume_place(&place, 10).await;
+        let mut rest = drain(&next, 5).await;
+        rest.sort_unstable();
+        assert_eq!(rest, [1, 2, 3, 4, 5], "{what}");
+        stays_quiet(&next).await;
+    }
 }
 
 pub(super) async fn a_receipt_of_a_closed_connection_is_gone(mut under: BrokerUnderTest) {

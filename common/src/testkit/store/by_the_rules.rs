@@ -12,8 +12,8 @@ use crate::envelope::{DeadReason, Order};
 use crate::id::{Fence, Owner, TaskId, Token};
 use crate::ledger::rules::{self, Change};
 use crate::ledger::{
-    Answer, Claim, Decide, Decision, Entry, Held, Hold, Mark, Marking, Outcome, Release, Ruling,
-    Takeover, Toll,
+    Answer, Cancel, Claim, Decide, Decision, Entry, Held, Hold, Mark, Marking, Outcome, Release,
+    Ruling, Takeover, Toll,
 };
 
 /// Requests on one backend; enough to visit each branch many times.
@@ -60,7 +60,9 @@ impl Model {
     fn apply(&mut self, change: Change) {
         match change {
             Change::Keep => {}
-            Change::Put(entry, _) | Change::Amend(entry) => self.entry = Some(entry),
+            Change::Put(entry, _) | Change::Amend(entry) | Change::Prolong(entry, _) => {
+                self.entry = Some(entry);
+            }
         }
         if let Some(Entry::Running(held) | Entry::Finishing(held, _)) = &self.entry
             && !self.holds.contains(&held.hold)
@@ -141,7 +143,7 @@ pub(super) async fn random_requests_are_answered_as_the_rules_say(under: StoreUn
 /// Makes one random request of the backend and of the model; returns what it was.
 async fn request(under: &StoreUnderTest, model: &mut Model, dice: &mut Dice) -> String {
     let old = model.entry.clone();
-    match dice.roll(12) {
+    match dice.roll(15) {
         0..4 => {
             let ask = model.claim(dice);
             let answer = under.claim(&ask).await;
@@ -180,6 +182,14 @@ async fn request(under: &StoreUnderTest, model: &mut Model, dice: &mut Dice) -> 
             let ruling = under.mark(id, hold, order, marking).await;
             let (expected, change) = rules::mark(old.as_ref(), &ask);
             ruled(ruling, expected, &format!("{ask:?} on {old:?}"));
+            model.apply(change);
+            format!("{ask:?}")
+        }
+        11..13 => {
+            let ask = Cancel { id: model.id, replay: model.order(dice).replay, ttl: LONG };
+            let said = under.cancel(ask.id, ask.replay).await;
+            let (expected, change) = rules::cancel(old.as_ref(), &ask);
+            assert_eq!(said, expected, "{ask:?} on {old:?}");
             model.apply(change);
             format!("{ask:?}")
         }

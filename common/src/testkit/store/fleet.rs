@@ -6,21 +6,30 @@ use super::{SOON, StoreUnderTest};
 use crate::clock::Millis;
 use crate::id::{Fence, Owner, TaskId};
 use crate::ledger::Hold;
-use crate::store::{Heartbeat, Liveness, Renewal, Suspect, WorkerInfo};
+use crate::store::{Heartbeat, LaneInfo, Liveness, Renewal, Suspect, WorkerInfo, WorkerState};
 use crate::testkit::eventually;
 
 const TTL: Duration = Duration::from_secs(30);
+
+fn lane(name: &str, reached: Option<Millis>) -> LaneInfo {
+    let lane = name.parse().expect("a lane");
+    LaneInfo { lane, consuming: reached.is_some(), waiting: 2, rate: 0.125, reached }
+}
 
 fn heartbeat(owner: Owner, held: &[(TaskId, Fence)]) -> Heartbeat {
     let info = WorkerInfo {
         host: "grün \"1\"".to_owned(),
         pid: 4_711,
         started_at: Millis(1_790_000_000_000),
+        at: Millis(1_790_000_005_000),
         version: "0.1.0".to_owned(),
         slots: 8,
-        queues: vec!["mail".to_owned(), "post".to_owned()],
+        in_use: 3,
+        lanes: vec![lane("mail.high", Some(Millis(1_789_999_999_000))), lane("post.low", None)],
         kinds: vec!["email.welcome".to_owned()],
-        state: "running".to_owned(),
+        state: WorkerState::Running,
+        attempts: u64::MAX,
+        memory: 48 * 1024 * 1024,
     };
     Heartbeat { owner, held: held.to_vec(), info }
 }
@@ -138,7 +147,9 @@ pub(super) async fn workers_are_listed_as_they_describe_themselves_until_they_le
     let second = heartbeat(Owner::mint(), &[]);
     under.beat(&first, TTL).await;
     under.beat(&second, TTL).await;
-    first.info.state = "draining".to_owned();
+    first.info.state = WorkerState::Draining;
+    first.info.in_use = 0;
+    first.info.lanes.clear();
     under.beat(&first, TTL).await;
     let mut listed = under.fleet.workers().await.expect("the store answers");
     let mut expected = vec![first.clone(), second.clone()];

@@ -1,14 +1,19 @@
-//! The store suite: what every ledger, its records and its fleet promise.
+//! The store suite: what every ledger, with its records, letters, fleet, leases and signals,
+//! promises.
 //!
 //! A backend's test calls [`suite`] with a constructor. The promises are the functions of the
 //! modules below; the rules they name are those of [`crate::ledger::rules`], and
 //! [`by_the_rules`] compares the backend with those functions under random requests.
 
 mod by_the_rules;
+mod cancels;
 mod claims;
 mod fleet;
+mod leases;
+mod letters;
 mod outcomes;
 mod records;
+mod signals;
 mod takeovers;
 
 use std::any::Any;
@@ -21,10 +26,10 @@ use crate::clock::Millis;
 use crate::envelope::{DeadReason, Order};
 use crate::id::{Fence, Owner, TaskId, Token};
 use crate::ledger::{
-    Answer, Claim, Decide, Decision, Entry, Failure, Held, Hold, Mark, Marking, Outcome, Release,
-    Ruling, Takeover, Toll,
+    Answer, Cancel, Cancelling, Claim, Decide, Decision, Entry, Failure, Held, Hold, Mark, Marking,
+    Outcome, Release, Ruling, Takeover, Toll,
 };
-use crate::store::{Fleet, Ledger, Records};
+use crate::store::{Fleet, Leases, Ledger, Letters, Records, Signals};
 
 /// Within this, what must happen by itself has happened.
 const SOON: Duration = Duration::from_secs(20);
@@ -41,6 +46,12 @@ pub struct StoreUnderTest {
     pub records: Arc<dyn Records>,
     /// Its fleet.
     pub fleet: Arc<dyn Fleet>,
+    /// Its leases.
+    pub leases: Arc<dyn Leases>,
+    /// Its signals and pauses.
+    pub signals: Arc<dyn Signals>,
+    /// Its list of dead letters.
+    pub letters: Arc<dyn Letters>,
     /// Dropped at the end of the case: a folder, for example.
     pub guard: Box<dyn Any + Send + Sync>,
 }
@@ -102,6 +113,24 @@ where
             a_release_by_another_holder_is_refused,
             a_claim_is_written_again_only_where_nothing_is,
             a_decision_keeps_its_follow_ups_and_any_text;
+        cancels:
+            a_task_that_nobody_claimed_is_cancelled_before_it_starts,
+            a_waiting_task_is_cancelled_and_its_next_attempt_is_not_run,
+            a_cancelled_task_starts_anew_with_a_greater_replay,
+            a_running_task_is_flagged_and_its_holder_is_named,
+            a_flag_outlives_the_repetition_of_the_claim,
+            a_flagged_task_that_fails_ends_as_cancelled,
+            a_flagged_task_that_succeeds_is_done,
+            a_flagged_task_that_is_given_back_ends_as_cancelled,
+            a_takeover_of_a_flagged_task_settles_it_and_runs_nothing,
+            a_takeover_by_a_replay_of_a_flagged_task_runs_the_replay,
+            a_cancel_after_the_decision_comes_too_late,
+            a_task_that_is_over_stays_as_it_ended,
+            a_replay_that_waits_in_its_lane_is_cancelled,
+            a_cancelled_task_is_remembered_for_the_time_asked,
+            a_task_that_is_told_to_be_cancelled_stays_so_for_the_time_asked,
+            a_flag_does_not_change_how_long_a_claim_is_kept,
+            cancels_are_answered_in_the_order_of_the_batch;
         by_the_rules:
             random_requests_are_answered_as_the_rules_say;
         fleet:
@@ -119,7 +148,42 @@ where
             a_result_ends_when_its_task_says_so,
             history_is_capped_and_the_oldest_go_first,
             an_unknown_task_has_an_empty_record,
-            records_are_found_in_the_order_asked;
+            records_are_found_in_the_order_asked,
+            what_people_did_is_remembered_oldest_first,
+            acts_are_capped_and_crowd_out_no_attempts,
+            every_pair_of_lane_and_kind_is_seen_with_its_first_task,
+            a_pair_seen_again_is_listed_once,
+            no_more_pairs_are_remembered_than_allowed;
+        leases:
+            of_many_askers_one_gets_the_lease,
+            the_holder_that_asks_again_gets_its_lease_under_a_new_epoch,
+            a_lease_is_renewed_only_under_its_epoch,
+            a_renewed_lease_outlives_its_first_time,
+            a_lease_ends_by_itself_and_cannot_be_renewed_after,
+            a_lease_is_given_back_only_under_its_epoch,
+            epochs_grow_from_holder_to_holder,
+            leases_of_different_names_share_nothing;
+        signals:
+            signals_come_once_in_the_order_they_were_left,
+            nobody_receives_what_was_left_for_another,
+            the_newest_signals_are_kept_when_there_are_too_many,
+            askers_at_the_same_time_get_each_signal_once,
+            the_first_pause_of_a_queue_stays,
+            a_resumed_queue_is_no_longer_paused_and_can_be_paused_again,
+            paused_queues_are_listed_by_name;
+        letters:
+            a_described_letter_is_listed_and_read_as_it_was_described,
+            of_one_task_the_newest_letter_is_described,
+            a_letter_described_anew_is_listed_once_where_it_now_belongs,
+            a_task_that_died_in_another_queue_is_listed_there_only,
+            letters_are_listed_newest_first,
+            pages_of_any_size_show_every_letter_once,
+            a_page_begins_behind_a_place_where_no_letter_is,
+            a_forgotten_letter_is_gone,
+            a_newer_letter_is_not_forgotten_with_an_older_one,
+            letters_are_counted_by_queue,
+            letters_are_read_in_the_order_asked,
+            a_thousand_letters_are_described_and_forgotten_at_once;
     ];
     suite::run("store", name, cases, make).await;
 }
@@ -159,6 +223,11 @@ impl StoreUnderTest {
     async fn mark(&self, id: TaskId, hold: Hold, order: Order, marking: Marking) -> Ruling {
         let ask = Mark { id, hold, order, marking, ttl: LONG };
         self.ledger.mark(&[ask]).await.expect("the store answers")[0]
+    }
+
+    async fn cancel(&self, id: TaskId, replay: u32) -> Cancelling {
+        let ask = Cancel { id, replay, ttl: LONG };
+        self.ledger.cancel(&[ask]).await.expect("the store answers")[0]
     }
 
     async fn release(&self, id: TaskId, hold: Hold) -> Ruling {

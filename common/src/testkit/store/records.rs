@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::{SOON, StoreUnderTest, failure};
-use crate::clock::Millis;
+use crate::clock::{Clock, Millis, SystemClock};
 use crate::envelope::{DeadReason, Order};
 use crate::id::TaskId;
-use crate::store::{AttemptNote, Enqueued, MAX_HISTORY, TaskRecord};
+use crate::store::{Act, Action, AttemptNote, Enqueued, MAX_HISTORY, MAX_SEEN, TaskRecord};
 use crate::testkit::eventually;
 
 const NOW: Millis = Millis(1_790_000_000_000);
@@ -154,6 +154,119 @@ pub(super) async fn records_are_found_in_the_order_asked(under: StoreUnderTest) 
             found.iter().map(|record| record.enqueued.as_ref().map(|e| e.id)).collect();
         let expected: Vec<_> = asked.iter().map(|id| ids.contains(id).then_some(*id)).collect();
         found == expected
+    })
+    .await;
+}
+
+fn act(id: TaskId, action: Action, ms: u64) -> Act {
+    Act { id, action, at: NOW.after(Duration::from_millis(ms)), by: "ada \"grün\"".to_owned() }
+}
+
+pub(super) async fn what_people_did_is_remembered_oldest_first(under: StoreUnderTest) {
+    let (id, other) = (TaskId::mint(), TaskId::mint());
+    let acts = [
+        act(id, Action::Cancelled { replay: 0 }, 1),
+        act(id, Action::Replayed { replay: u32::MAX }, 2),
+        // The order is that of the writing: clocks differ.
+        act(id, Action::Replaced { replay: 1, with: other }, 1),
+        act(id, Action::Discarded { replay: 2 }, 3),
+    ];
+    under.records.acted(&acts[..1]).await.expect("it is written");
+    under.records.acted(&[]).await.expect("nothing is written");
+    let others = act(other, Action::Discarded { replay: 0 }, 9);
+    under.records.acted(&[acts[1].clone(), others.clone()]).await.expect("it is written");
+    under.records.acted(&acts[2..]).await.expect("it is written");
+    let record = TaskRecord { acts: acts.to_vec(), ..TaskRecord::default() };
+    under.finds(id, &record).await;
+    under.finds(other, &TaskRecord { acts: vec![others], ..TaskRecord::default() }).await;
+}
+
+pub(super) async fn acts_are_capped_and_crowd_out_no_attempts(under: StoreUnderTest) {
+    let id = TaskId::mint();
+    under.records.attempted(&[note(id, 1)]).await.expect("it is written");
+    let most = u32::try_from(MAX_HISTORY).expect("a small cap");
+    let acts: Vec<_> =
+        (0..most + 9).map(|replay| act(id, Action::Replayed { replay }, 1)).collect();
+    let (first, rest) = acts.split_at(4);
+    for one in first {
+        under.records.acted(std::slice::from_ref(one)).await.expect("it is written");
+    }
+    under.records.acted(rest).await.expect("it is written");
+    eventually(SOON, "the newest acts are kept, oldest first", || async {
+        let record = under.find(id).await;
+        assert!(record.acts.len() <= MAX_HISTORY, "{} are kept", record.acts.len());
+        record.history.len() == 1 && record.acts == acts[9..]
+    })
+    .await;
+}
+
+/// A task of this kind that was enqueued to this lane right now, as far as the store can tell.
+fn sent(lane: &str, kind: &str) -> Enqueued {
+    Enqueued {
+        lane: lane.parse().expect("a lane"),
+        kind: kind.parse().expect("a kind"),
+        at: SystemClock.now(),
+        not_before: None,
+        ..enqueued(TaskId::mint())
+    }
+}
+
+impl StoreUnderTest {
+    async fn seen(&self) -> Vec<(String, String)> {
+        let seen = self.records.seen().await.expect("the store answers");
+        let pairs = seen.iter().map(|pair| (pair.lane.to_string(), pair.kind.to_string()));
+        let mut pairs: Vec<_> = pairs.collect();
+        pairs.sort();
+        pairs
+    }
+}
+
+pub(super) async fn every_pair_of_lane_and_kind_is_seen_with_its_first_task(under: StoreUnderTest) {
+    assert_eq!(under.seen().await, []);
+    let mut expected = Vec::new();
+    // Whoever notes pairs once in a while must not take a new one for one noted already.
+    for (lane, kind) in [
+        ("mail.high", "email.welcome"),
+        ("mail.high", "email.bye"),
+        ("mail.low", "email.welcome"),
+        ("post.high", "email.welcome"),
+    ] {
+        under.records.enqueued(&[sent(lane, kind)]).await.expect("it is written");
+        expected.push((lane.to_owned(), kind.to_owned()));
+        expected.sort();
+        eventually(SOON, &format!("{kind} in {lane} is seen"), || async {
+            under.seen().await == expected
+        })
+        .await;
+    }
+    let now = SystemClock.now();
+    for pair in under.records.seen().await.expect("the store answers") {
+        let off = now.since(pair.at).max(pair.at.since(now));
+        assert!(off < Duration::from_secs(120), "{pair:?} is {off:?} off");
+    }
+}
+
+pub(super) async fn a_pair_seen_again_is_listed_once(under: StoreUnderTest) {
+    let batch: Vec<_> = (0..50).map(|_| sent("mail", "demo.echo")).collect();
+    under.records.enqueued(&batch).await.expect("it is written");
+    under.records.enqueued(&batch).await.expect("a repeat is no error");
+    under.records.enqueued(&[sent("mail", "demo.other")]).await.expect("it is written");
+    let pair = |kind: &str| ("mail.normal".to_owned(), kind.to_owned());
+    eventually(SOON, "both pairs are seen, once each", || async {
+        under.seen().await == [pair("demo.echo"), pair("demo.other")]
+    })
+    .await;
+}
+
+pub(super) async fn no_more_pairs_are_remembered_than_allowed(under: StoreUnderTest) {
+    let many: Vec<_> = (0..MAX_SEEN + 300).map(|n| sent("mail", &format!("k{n}"))).collect();
+    for batch in many.chunks(1_000) {
+        under.records.enqueued(batch).await.expect("it is written");
+    }
+    let last = ("mail.normal".to_owned(), many.last().expect("some").kind.to_string());
+    eventually(SOON, "the last pair is seen, and the list is not too long", || async {
+        let seen = under.seen().await;
+        seen.len() <= MAX_SEEN && seen.len() > MAX_SEEN / 2 && seen.contains(&last)
     })
     .await;
 }

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use leveret_common::broker::{Broker, Place};
+use leveret_common::broker::Broker;
+use leveret_common::broker::Place;
+use leveret_common::clock::{Clock, Millis, SystemClock};
 use leveret_common::testkit::eventually;
 use leveret_common::testkit::services::VirtualHost;
 use serde_json::{Value, json};
 
-use super::{Fixture, SOON, acked, lane, one, to};
+use super::{Fixture, SOON, acked, one, place, to};
 
 /// How many messages the queue `unrouted` has, those that a sweeper holds included.
 async fn unrouted(on: &Fixture) -> Option<u64> {
@@ -26,19 +28,16 @@ pub(super) async fn an_undeclared_lane_is_declared_while_anything_is_consumed(ho
     assert_eq!(kept.len(), 1, "{kept:?}");
     assert_eq!(kept[0]["routing_key"], "nobody.high");
 
-    let other = on.broker.consume(&lane("mail"), 5).await.unwrap();
-    let place = || [Place::Lane(lane("nobody.high"))];
-    eventually(SOON, "it is in its lane", || async {
-        on.broker.depths(&place()).await.unwrap() == [1]
-    })
-    .await;
+    let other = on.broker.consume(&place("mail"), 5).await.unwrap();
+    eventually(SOON, "it is in its lane", || async { on.depth(place("nobody.high")).await == 1 })
+        .await;
     assert!(on.publish_foreign("plain", "\"plain\"").await);
-    let consumer = on.broker.consume(&lane("nobody.high"), 5).await.unwrap();
+    let consumer = on.broker.consume(&place("nobody.high"), 5).await.unwrap();
     let delivery = one(&consumer).await;
     assert_eq!(&delivery.wire.body[..], b"\"waits\"");
     assert_eq!(delivery.wire.kind.as_deref(), Some("demo.echo"));
     assert_eq!(delivery.wire.message_id, None, "its id is for the worker to give");
-    let plain = on.broker.consume(&lane("plain.normal"), 5).await.unwrap();
+    let plain = on.broker.consume(&place("plain.normal"), 5).await.unwrap();
     assert_eq!(acked(&plain).await, "\"plain\"");
     eventually(SOON, "nothing is left", || async { unrouted(&on).await == Some(0) }).await;
     assert_eq!(acked(&other).await, "ours");
@@ -49,17 +48,15 @@ pub(super) async fn unrouted_messages_rest_once_the_last_consumer_is_gone(host: 
     let consumers = || async {
         on.call("GET", &on.path("queues", "unrouted"), Value::Null).await["consumers"].as_u64()
     };
-    let first = on.broker.consume(&lane("mail"), 5).await.unwrap();
-    let second = on.broker.consume(&lane("post"), 5).await.unwrap();
+    let first = on.broker.consume(&place("mail"), 5).await.unwrap();
+    let second = on.broker.consume(&place("post"), 5).await.unwrap();
     eventually(SOON, "one sweeper runs", || async { consumers().await == Some(1) }).await;
     first.stop().await;
     on.publish_foreign("nobody", "\"1\"").await;
-    let place = || [Place::Lane(lane("nobody"))];
-    let depth = |count| {
-        let on = &on;
-        async move { on.broker.depths(&place()).await.unwrap() == [count] }
-    };
-    eventually(SOON, "the other consumer's sweeper takes it", || depth(1)).await;
+    eventually(SOON, "the other consumer's sweeper takes it", || async {
+        on.depth(place("nobody")).await == 1
+    })
+    .await;
     drop(second);
     eventually(SOON, "no sweeper runs", || async { consumers().await == Some(0) }).await;
     assert!(on.publish_foreign("other", "\"2\"").await);
@@ -68,14 +65,14 @@ pub(super) async fn unrouted_messages_rest_once_the_last_consumer_is_gone(host: 
 
 pub(super) async fn a_key_that_is_no_lane_ends_as_a_dead_letter(host: VirtualHost) {
     let on = Fixture::new(host).await;
-    let _consumer = on.broker.consume(&lane("mail"), 5).await.unwrap();
+    let _consumer = on.broker.consume(&place("mail"), 5).await.unwrap();
     let message = json!({"routing_key": "Mail.urgent", "payload": "{\"n\":1}",
         "payload_encoding": "string", "properties": {"type": "demo.echo",
         "headers": {"lv-key": "k", "x-death": [{"count": 3}], "other": 1}}});
+    let before = SystemClock.now();
     on.call("POST", &on.path("exchanges", "enqueue/publish"), message).await;
-    let place = [Place::Dead("default".parse().unwrap())];
-    eventually(SOON, "it is dead", || async { on.broker.depths(&place).await.unwrap() == [1] })
-        .await;
+    let dead = || Place::Dead("default".parse().unwrap());
+    eventually(SOON, "it is dead", || async { on.depth(dead()).await == 1 }).await;
     let name = format!("{}.dead.default", on.namespace);
     let letter = on.host.management.peek(&on.host.name, &name, 10).await.remove(0);
     assert_eq!(letter["payload"], "{\"n\":1}");
@@ -83,6 +80,8 @@ pub(super) async fn a_key_that_is_no_lane_ends_as_a_dead_letter(host: VirtualHos
     assert_eq!(headers["lv-reason"], "unroutable");
     assert_eq!(headers["lv-origin"], "Mail.urgent");
     assert_eq!(headers["lv-key"], "k");
+    let died_at = Millis(headers["lv-dead-at"].as_u64().unwrap());
+    assert!(before <= died_at && died_at <= SystemClock.now(), "{died_at:?}");
     assert!(headers["x-death"].is_null() && headers["other"].is_null(), "{headers}");
     let why = headers["lv-error"].as_str().unwrap();
     assert!(
@@ -97,7 +96,7 @@ pub(super) async fn a_key_that_is_no_lane_ends_as_a_dead_letter(host: VirtualHos
 /// The keys name no lane, so that every one of many messages has to pass the net.
 pub(super) async fn unrouted_messages_survive_killed_connections(host: VirtualHost) {
     let on = Fixture::new(host).await;
-    let _consumer = on.broker.consume(&lane("mail"), 5).await.unwrap();
+    let _consumer = on.broker.consume(&place("mail"), 5).await.unwrap();
     let killed = AtomicBool::new(false);
     let send = async {
         let mut sent = BTreeSet::new();
@@ -126,7 +125,7 @@ pub(super) async fn unrouted_messages_survive_killed_connections(host: VirtualHo
 
 pub(super) async fn what_cannot_be_moved_is_kept_until_it_can(host: VirtualHost) {
     let on = Fixture::new(host).await;
-    let _consumer = on.broker.consume(&lane("mail"), 5).await.unwrap();
+    let _consumer = on.broker.consume(&place("mail"), 5).await.unwrap();
     // Not as we declare it, and bound to nothing.
     let other = json!({"durable": true, "arguments": {"x-queue-type": "quorum"}});
     on.call("PUT", &on.path("queues", "lane.stuck.high"), other).await;
@@ -134,7 +133,7 @@ pub(super) async fn what_cannot_be_moved_is_kept_until_it_can(host: VirtualHost)
     assert!(on.publish_foreign("fine", "\"fine\"").await);
     let depth = |name: &'static str| {
         let on = &on;
-        async move { on.broker.depths(&[Place::Lane(lane(name))]).await.unwrap()[0] }
+        async move { on.depth(place(name)).await }
     };
     eventually(SOON, "the other one passes", || async { depth("fine").await == 1 }).await;
     eventually(SOON, "one is kept", || async { unrouted(&on).await == Some(1) }).await;

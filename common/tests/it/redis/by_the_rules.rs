@@ -10,8 +10,8 @@ use leveret_common::envelope::{DeadReason, Order};
 use leveret_common::id::{Fence, Owner, TaskId, Token};
 use leveret_common::ledger::rules::{self, Change};
 use leveret_common::ledger::{
-    Answer, Claim, Decide, Decision, Ending, Entry, Failure, Held, Hold, Mark, Marking, Outcome,
-    Release, Ruling, Running, Settled, Takeover, Toll, Waiting, packed,
+    Answer, Cancel, Cancelling, Claim, Decide, Decision, Ending, Entry, Failure, Held, Hold, Mark,
+    Marking, Outcome, Release, Ruling, Running, Settled, Takeover, Toll, Waiting, packed,
 };
 use leveret_common::store::Ledger;
 use leveret_common::testkit::services::{redis_7, redis_8};
@@ -19,7 +19,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
 use super::server::{Bare, Reply};
-use super::{Fixture, fixture};
+use super::{Fixture, patient};
 
 /// What a step does to the one task.
 #[derive(Debug, Clone)]
@@ -32,6 +32,7 @@ enum Step {
     Mark { pick: Pick, order: Order, marking: Marking },
     Release(Pick),
     Reassert { pick: Pick, token: Token, order: Order, toll: Toll },
+    Cancel { replay: u32, ttl: Duration },
 }
 
 #[derive(Debug, Clone)]
@@ -181,6 +182,10 @@ fn step() -> impl Strategy<Value = Step> {
         2 => pick().prop_map(Step::Release),
         2 => (pick(), token(), order(), toll())
             .prop_map(|(pick, token, order, toll)| Step::Reassert { pick, token, order, toll }),
+        // Shorter or longer than an entry is kept by any other step.
+        2 => (order(), prop::sample::select(vec![500, 50_000])).prop_map(|(order, seconds)| {
+            Step::Cancel { replay: order.replay, ttl: Duration::from_secs(seconds) }
+        }),
     ]
 }
 
@@ -189,6 +194,7 @@ fn step() -> impl Strategy<Value = Step> {
 enum Said {
     Answer(Answer),
     Ruling(Ruling),
+    Cancelling(Cancelling),
     Nothing,
 }
 
@@ -237,6 +243,10 @@ impl Comparison<'_> {
                 self.life = life;
                 Some(entry)
             }
+            Change::Prolong(entry, life) => {
+                self.life = self.life.max(life);
+                Some(entry)
+            }
         };
         let texts = (after.as_ref().map(packed::write), expected.as_ref().map(packed::write));
         assert_eq!(texts.0, texts.1, "{request:?} on {before:?}");
@@ -282,6 +292,7 @@ impl Comparison<'_> {
                 let hold = resolve(&pick, before);
                 Request::Reassert(Held { id, hold, token, order, toll, ttl })
             }
+            Step::Cancel { replay, ttl } => Request::Cancel(Cancel { id, replay, ttl }),
         }
     }
 }
@@ -328,6 +339,7 @@ enum Request {
     Mark(Mark),
     Release(Release),
     Reassert(Held),
+    Cancel(Cancel),
 }
 
 impl Request {
@@ -353,6 +365,9 @@ impl Request {
                 redis.reassert(std::slice::from_ref(ask)).await.unwrap();
                 Said::Nothing
             }
+            Self::Cancel(ask) => {
+                Said::Cancelling(redis.cancel(std::slice::from_ref(ask)).await.unwrap().remove(0))
+            }
         }
     }
 
@@ -366,13 +381,17 @@ impl Request {
             Self::Mark(ask) => ruling(rules::mark(entry, ask)),
             Self::Release(ask) => ruling(rules::release(entry, ask)),
             Self::Reassert(ask) => (Said::Nothing, rules::reassert(entry, ask, now)),
+            Self::Cancel(ask) => {
+                let (cancelling, change) = rules::cancel(entry, ask);
+                (Said::Cancelling(cancelling), change)
+            }
         }
     }
 }
 
 fn compare(url: &str) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let fixture = runtime.block_on(fixture(url));
+    let fixture = runtime.block_on(patient(url));
     let config = Config { cases: 300, failure_persistence: None, ..Config::default() };
     let steps = prop::collection::vec(step(), 1..40);
     let outcome = TestRunner::new(config).run(&steps, |steps| {

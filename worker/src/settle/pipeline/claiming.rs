@@ -14,8 +14,8 @@ use tracing::info;
 use super::Pipeline;
 use crate::fetch::Arrived;
 use crate::settle::custody::{Standing, verdict};
-use crate::settle::journey::{Claimed, Event};
-use crate::settle::publishes;
+use crate::settle::journey::{Claimed, Event, Length};
+use crate::settle::publishes::{self, Cause};
 use crate::shared::{Asked, Shared};
 
 impl Pipeline<'_> {
@@ -56,7 +56,7 @@ impl Pipeline<'_> {
             let ask = || backend.fleet.judge(*owner, &suspects, config.heartbeat_ttl);
             observed = match self.shared.ask(&self.shared.stop, ask).await {
                 Asked::Answered(answer) => answer,
-                Asked::Unreadable => return self.park("unreadable").await,
+                Asked::Unreadable => return self.park("unreadable", false).await,
                 Asked::Over => return self.hand_back().await,
             };
         }
@@ -69,12 +69,19 @@ impl Pipeline<'_> {
         Some(Event::Judged(verdict(standing, hold, observed)))
     }
 
-    pub(super) async fn park(&mut self, cause: &'static str) -> Option<Event> {
+    pub(super) async fn park(&mut self, cause: &'static str, holder_lives: bool) -> Option<Event> {
         counter!(names::PARKS, label::CAUSE => cause).increment(1);
         let Arrived { envelope, lane, .. } = self.arrived;
-        let longest = self.shared.config.longest_park();
-        let wait = publishes::busy_wait(envelope.moving.parks).min(longest);
-        let copy = publishes::parked(envelope, lane, self.shared.backend.clock.now(), wait);
+        let Shared { backend, config, .. } = self.shared;
+        let now = backend.clock.now();
+        // A long task that runs is looked at again after a while, not each second for hours.
+        let copy = if holder_lives && self.length() == Length::Long {
+            publishes::until(envelope, lane, now.after(config.dead_man()))
+        } else {
+            // After a deploy's time, a task of an unknown kind is claimed to be ended.
+            let cause = if self.kind.is_some() { Cause::Busy } else { Cause::Unknown };
+            publishes::parked(envelope, lane, now, cause, config.longest_park())
+        };
         self.shared.move_on(self.arrived, copy).await;
         None
     }
@@ -95,7 +102,7 @@ impl Pipeline<'_> {
     async fn answered(&mut self, answer: Asked<Answer>, token: Token) -> Option<Event> {
         let answer = match answer {
             Asked::Answered(answer) => answer,
-            Asked::Unreadable => return self.park("unreadable").await,
+            Asked::Unreadable => return self.park("unreadable", false).await,
             Asked::Over => return self.hand_back().await,
         };
         let owner = self.shared.owner;

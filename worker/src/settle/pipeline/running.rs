@@ -7,65 +7,70 @@ use leveret_common::broker::Settle;
 use leveret_common::clock::Millis;
 use leveret_common::envelope::DeadReason;
 use leveret_common::failpoint;
-use leveret_common::ledger::{Decision, Failure, Hold, Outcome, Release};
+use leveret_common::ledger::{Cancel, Decision, Failure, Hold, Outcome, Release, Ruling};
 use leveret_common::telemetry::names::{self, field, label};
+use leveret_producer::Enqueuer;
 use metrics::{counter, histogram};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use super::Pipeline;
-use crate::decide::decide;
-use crate::execute::{Ended, Limits, execute};
+use super::detaching::Turn;
+use crate::decide::{Success, decide};
+use crate::execute::{Ended, Ends, Limits, execute};
 use crate::fetch::Arrived;
-use crate::handler::{Execution, Kind};
+use crate::handler::{Execution, Kind, Reply, TaskError};
+use crate::settle::holdings::HoldGuard;
 use crate::settle::journey::{Claimed, Event};
-use crate::shared::Shared;
+use crate::shared::{Asked, Shared};
 
 impl Pipeline<'_> {
     pub(super) async fn start(&mut self, claimed: Claimed) -> Option<Event> {
-        failpoint::pass("settle.claimed");
-        let Shared { contact, config, stop, .. } = self.shared;
-        // The wait for a suspect's turn may be long: look at the heartbeat after it.
-        let began = Instant::now();
-        let may_start = self.slot.fit(claimed.toll, config.max_crashes, stop).await;
-        if !may_start {
-            return self.release(claimed.hold).await;
+        if !self.is_detached {
+            failpoint::pass("settle.claimed");
         }
-        if contact.lapsed(config.heartbeat_ttl) {
-            // Claiming again before the store is heard from would only lapse again.
-            while contact.lapsed(config.heartbeat_ttl) {
-                tokio::select! {
-                    () = stop.cancelled() => return self.release(claimed.hold).await,
-                    () = tokio::time::sleep(config.heartbeat) => {}
-                }
-            }
-            return Some(Event::Lapsed);
-        }
-        // The entry lives for the time limit plus the retention, counted from the claim.
-        if began.elapsed() >= config.retention {
-            return Some(Event::Lapsed);
+        match self.turn(claimed).await {
+            Turn::Now => {}
+            Turn::Lapsed => return Some(Event::Lapsed),
+            Turn::Elsewhere => return self.release(claimed.hold).await,
+            Turn::Later => return None,
         }
         let now = self.shared.backend.clock.now();
         self.started = Some(now);
         let Some(kind) = self.kind.clone() else {
             return Some(Event::Ended(self.no_handler(now)));
         };
+        // A new one for each attempt: it counts anew which of its tasks are alike.
+        let enqueuer = Enqueuer::new(self.shared.producer.clone(), &self.arrived.envelope);
         let began = Instant::now();
-        let ended = self.execute(&kind, claimed).await;
+        let cancelled = self.cancelled();
+        let ended = self.execute(&kind, claimed, enqueuer.clone(), &cancelled).await;
+        self.shared.lanes.ended(&self.arrived.lane);
         histogram!(names::ATTEMPT_SECONDS, label::KIND => kind.name.to_string())
             .record(began.elapsed().as_secs_f64());
         failpoint::pass("settle.ended");
-        match ended {
-            Ended::Released => self.release(claimed.hold).await,
-            Ended::Answered(answer) => {
-                let now = self.shared.backend.clock.now();
-                let envelope = &self.arrived.envelope;
-                Some(Event::Ended(decide(answer, envelope, &kind.retry, now, fastrand::f64())))
-            }
+        let answer = match ended {
+            Ended::Released => None,
+            Ended::Answered(Ok(reply)) => Some(succeed(reply, &enqueuer).await),
+            Ended::Answered(Err(error)) => Some(Err(error)),
+        };
+        // A success counts although it was cancelled, also where a wipe has left no claim that
+        // says so: a cancel would be recorded in its place.
+        if cancelled.is_cancelled() && !matches!(answer, Some(Ok(_))) {
+            self.repeat_cancel().await;
         }
+        let Some(answer) = answer else { return self.release(claimed.hold).await };
+        let (now, envelope) = (self.shared.backend.clock.now(), &self.arrived.envelope);
+        Some(Event::Ended(decide(answer, envelope, &kind.retry, now, fastrand::f64())))
     }
 
-    async fn execute(&self, kind: &Kind, claimed: Claimed) -> Ended {
+    async fn execute(
+        &self,
+        kind: &Kind,
+        claimed: Claimed,
+        enqueuer: Enqueuer,
+        cancelled: &CancellationToken,
+    ) -> Ended {
         let Arrived { envelope, lane, .. } = self.arrived;
         debug!({ field::TASK } = %envelope.id, { field::KIND } = %envelope.kind,
             { field::ATTEMPT } = envelope.order.attempt, "attempt begins");
@@ -85,10 +90,12 @@ impl Pipeline<'_> {
             fence: claimed.hold.fence,
             crashes: claimed.toll.crashes,
             cancel: CancellationToken::new(),
+            enqueuer,
         };
         let limits = Limits { soft: self.timeout(), grace: self.shared.config.soft_grace };
         let handler = Arc::clone(&kind.handler);
-        execute(&self.shared.handlers, handler, execution, limits, &self.shared.over).await
+        let ends = Ends { cancelled, over: &self.shared.over };
+        execute(&self.shared.handlers, handler, execution, limits, ends).await
     }
 
     fn no_handler(&self, now: Millis) -> Decision {
@@ -99,18 +106,75 @@ impl Pipeline<'_> {
         Decision { outcome, follow_ups: Vec::new() }
     }
 
+    /// Returns what is cancelled when somebody cancels the task.
+    fn cancelled(&self) -> CancellationToken {
+        self.guard.as_ref().map_or_else(CancellationToken::new, HoldGuard::cancel)
+    }
+
+    /// Tells whether a claimed task must not start: it was cancelled or its queue paused while the
+    /// claim was made or its turn was awaited.
+    pub(super) async fn is_called_off(&self) -> bool {
+        if self.cancelled().is_cancelled() {
+            self.repeat_cancel().await;
+            return true;
+        }
+        !self.shared.controls.takes(&self.arrived.lane)
+    }
+
+    /// Tells the ledger again what it told us: a wipe since then has made it forget.
+    async fn repeat_cancel(&self) {
+        let envelope = &self.arrived.envelope;
+        let replay = envelope.order.replay;
+        let ttl = self.shared.config.retention_of(self.length());
+        let ask = [Cancel { id: envelope.id, replay, ttl }];
+        // One try: as a rule the entry says so already.
+        if let Err(error) = self.shared.backend.ledger.cancel(&ask).await {
+            info!({ field::TASK } = %envelope.id, { field::ERROR } = %error,
+                "cancel is not repeated");
+        }
+    }
+
     /// Gives the claim back, so that the task runs elsewhere at no cost.
-    async fn release(&mut self, hold: Hold) -> Option<Event> {
+    pub(super) async fn release(&mut self, hold: Hold) -> Option<Event> {
         let id = self.arrived.envelope.id;
+        let ttl = self.shared.config.retention_of(self.length());
+        let ask = [Release { id, hold, ttl }];
+        let Shared { backend, gone, .. } = self.shared;
+        // Not answered, the claim ends with the heartbeat, at the price of a crash.
+        let ruling = match self.shared.ask(gone, || backend.ledger.release(&ask)).await {
+            Asked::Answered(ruling) => Some(ruling),
+            Asked::Unreadable | Asked::Over => {
+                info!({ field::TASK } = %id, "claim is not given back");
+                None
+            }
+        };
+        self.guard = None;
+        if ruling == Some(Ruling::Cancelled) {
+            self.note_cancelled(None).await;
+            if !self.is_detached {
+                self.shared.settle(self.arrived, Settle::Ack).await;
+            }
+            return None;
+        }
         counter!(names::ATTEMPTS, label::KIND => self.kind_label(), label::OUTCOME => "released")
             .increment(1);
-        let ask = [Release { id, hold, ttl: self.shared.config.retention }];
-        // One try: not answered, the claim ends with the heartbeat, at the price of a crash.
-        if let Err(error) = self.shared.backend.ledger.release(&ask).await {
-            info!({ field::TASK } = %id, { field::ERROR } = %error, "claim is not given back");
+        if !self.is_detached {
+            self.shared.settle(self.arrived, Settle::Return).await;
+        } else if ruling == Some(Ruling::Accepted) {
+            self.give_back().await;
         }
-        self.guard = None;
-        self.shared.settle(self.arrived, Settle::Return).await;
         None
+    }
+}
+
+/// Makes the follow-ups of a success ready; what is wrong with them is a failure.
+async fn succeed(reply: Reply, enqueuer: &Enqueuer) -> Result<Success, TaskError> {
+    let Reply { result, follow_ups } = reply;
+    if follow_ups.is_empty() {
+        return Ok(Success { result, follow_ups: Vec::new() });
+    }
+    match enqueuer.prepare(follow_ups).await {
+        Ok(follow_ups) => Ok(Success { result, follow_ups }),
+        Err(error) => Err(TaskError::failed("follow-ups", error.to_string())),
     }
 }

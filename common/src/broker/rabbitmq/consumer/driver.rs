@@ -1,6 +1,6 @@
 //! The background task of one consumer: consumes, and begins anew when the channel is lost.
 //!
-//! Taking and settling is [`super::LaneConsumer`]'s matter. Guards that what the buffer holds
+//! Taking and settling is [`super::PlaceConsumer`]'s matter. Guards that what the buffer holds
 //! belongs to the present channel: a delivery of a lost one comes again by itself, and handing out
 //! the old copy as well would only start a task that cannot be settled.
 
@@ -15,6 +15,7 @@ use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
+use tracing::field::{DisplayValue, display};
 
 use super::{SETTLE_DEADLINE, Session, Shared, settle_on};
 use crate::broker::rabbitmq::RabbitMq;
@@ -24,8 +25,8 @@ use crate::broker::rabbitmq::supervisor::Supervisor;
 use crate::broker::rabbitmq::sweeper::Lease;
 use crate::broker::rabbitmq::topology::Unit;
 use crate::broker::rabbitmq::translate::{short, to_wire};
-use crate::broker::{BrokerError, Delivery, Receipt, Settle};
-use crate::name::Lane;
+use crate::broker::{BrokerError, Delivery, Place, Receipt, Settle};
+use crate::name::{Lane, QueueName};
 
 /// Most deliveries moved to the buffer at a time.
 const CHUNK: usize = 64;
@@ -44,7 +45,7 @@ enum End {
 
 /// Runs one consumer.
 pub(super) struct Driver {
-    lane: Lane,
+    place: Place,
     prefetch: u16,
     queue: String,
     client_name: String,
@@ -58,15 +59,15 @@ pub(super) struct Driver {
 impl Driver {
     pub(super) fn new(
         broker: &RabbitMq,
-        lane: &Lane,
+        place: &Place,
         prefetch: u16,
         shared: Arc<Shared>,
         close: CancellationToken,
     ) -> Self {
         Self {
-            lane: lane.clone(),
+            place: place.clone(),
             prefetch,
-            queue: broker.topology.lane_queue(lane),
+            queue: broker.topology.queue_of(place),
             client_name: broker.client_name.clone(),
             declarer: broker.declarer.clone(),
             consuming: broker.consuming.clone(),
@@ -89,12 +90,10 @@ impl Driver {
         }
     }
 
-    /// Declares the lane and consumes it on a new channel: the next generation.
+    /// Declares the place and consumes it on a new channel: the next generation.
     async fn open(&mut self) -> Result<Stream, BrokerError> {
         let until = Instant::now() + REQUEST_DEADLINE;
-        let queue = self.lane.queue.clone();
-        let units = [Unit::Doors, Unit::Dead(queue), Unit::Lane(self.lane.clone())];
-        self.declarer.ensure(&units, until).await?;
+        self.declarer.ensure(&Unit::all_of(&self.place), until).await?;
         let operation = "consume";
         let fail = |why| BrokerError::Operation { operation, why, source: None };
         let link = self.consuming.link(until).await.map_err(fail)?;
@@ -103,7 +102,7 @@ impl Driver {
         let qos = channel.basic_qos(self.prefetch, BasicQosOptions { global: false });
         request(operation, qos).await?;
         self.generation += 1;
-        let tag = format!("{}.{}.{}", self.lane, self.generation, self.client_name);
+        let tag = self.tag();
         let (options, table) = (BasicConsumeOptions::default(), FieldTable::default());
         let consume = channel.basic_consume(short(&self.queue), short(&tag), options, table);
         let stream = request(operation, consume).await?;
@@ -116,8 +115,17 @@ impl Driver {
         Ok(Box::pin(stream.ready_chunks(CHUNK)))
     }
 
+    /// Names the consumer on the server.
+    fn tag(&self) -> String {
+        let place = match &self.place {
+            Place::Lane(lane) => lane.to_string(),
+            Place::Dead(queue) => format!("dead.{queue}"),
+        };
+        format!("{place}.{}.{}", self.generation, self.client_name)
+    }
+
     /// Consumes until the consumer is dropped or the broker closed; holds `lease` while it does.
-    pub(super) async fn run(mut self, mut stream: Stream, lease: Lease) {
+    pub(super) async fn run(mut self, mut stream: Stream, lease: Option<Lease>) {
         loop {
             let end = self.pump(&mut stream).await;
             let end = match end {
@@ -176,6 +184,14 @@ impl Driver {
         }
     }
 
+    /// Names the place for a log line: its queue, and its lane where it is one.
+    fn named(&self) -> (DisplayValue<&QueueName>, Option<DisplayValue<&Lane>>) {
+        match &self.place {
+            Place::Lane(lane) => (display(&lane.queue), Some(display(lane))),
+            Place::Dead(queue) => (display(queue), None),
+        }
+    }
+
     fn lost(&self, why: &str) {
         {
             let mut inner = self.shared.lock();
@@ -184,12 +200,8 @@ impl Driver {
         }
         // Whatever ended it, what we declared may be gone too.
         self.declarer.forget();
-        tracing::warn!(
-            lane = %self.lane,
-            generation = self.generation,
-            error = why,
-            "lost the consumer of a lane"
-        );
+        let (queue, lane) = self.named();
+        tracing::warn!(queue, lane, generation = self.generation, error = why, "lost a consumer");
     }
 
     /// Tries until it consumes again; an answer is a reason to end instead.
@@ -211,12 +223,15 @@ impl Driver {
             };
             match opened {
                 Ok(opened) => {
-                    tracing::info!(lane = %self.lane, generation = self.generation, "consuming a lane again");
+                    let (queue, lane) = self.named();
+                    let generation = self.generation;
+                    tracing::info!(queue, lane, generation, "consuming again");
                     *stream = opened;
                     return None;
                 }
                 Err(error) => {
-                    tracing::warn!(lane = %self.lane, error = %error, "failed to consume a lane");
+                    let (queue, lane) = self.named();
+                    tracing::warn!(queue, lane, error = %error, "failed to consume");
                     self.declarer.forget();
                 }
             }
@@ -243,7 +258,7 @@ impl Driver {
         };
         self.shared.arrived.notify_waiters();
         if let Some(channel) = channel {
-            let tag = format!("{}.{}.{}", self.lane, self.generation, self.client_name);
+            let tag = self.tag();
             // First the cancel: what is returned before it would come straight back to us.
             let cancel = channel.basic_cancel(short(&tag), BasicCancelOptions::default());
             let drained = async {

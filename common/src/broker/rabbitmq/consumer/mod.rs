@@ -1,4 +1,4 @@
-//! The consumer of one lane: its own channel, made anew with each generation.
+//! The consumer of one place: its own channel, made anew with each generation.
 //!
 //! A background task ([`driver`]) moves deliveries from the channel to a buffer that holds no more
 //! than the prefetch; the methods here only take from it and settle. Guards that a receipt of an
@@ -22,8 +22,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use self::driver::Driver;
 use super::RabbitMq;
 use super::connection::REQUEST_DEADLINE;
-use crate::broker::{BrokerError, Consumer, Delivery, Receipt, Settle, SettleError};
-use crate::name::Lane;
+use crate::broker::{BrokerError, Consumer, Delivery, Place, Receipt, Settle, SettleError};
 
 /// How long a delivery may take to be settled on the socket.
 const SETTLE_DEADLINE: Duration = REQUEST_DEADLINE;
@@ -73,18 +72,18 @@ impl Shared {
     }
 }
 
-/// A consumer of one lane.
-pub(super) struct LaneConsumer {
+/// A consumer of one place.
+pub(super) struct PlaceConsumer {
     shared: Arc<Shared>,
     /// Ends the background task, which closes the channel.
     _close: DropGuard,
 }
 
-impl LaneConsumer {
-    /// Declares the lane and begins to consume it.
+impl PlaceConsumer {
+    /// Declares the place and begins to consume it.
     pub(super) async fn start(
         broker: &RabbitMq,
-        lane: &Lane,
+        place: &Place,
         prefetch: u16,
     ) -> Result<Self, BrokerError> {
         let shared = Arc::new(Shared {
@@ -94,16 +93,18 @@ impl LaneConsumer {
             stopped: CancellationToken::new(),
         });
         let close = broker.consumers.stop.token().child_token();
-        let mut driver = Driver::new(broker, lane, prefetch, shared.clone(), close.clone());
+        let mut driver = Driver::new(broker, place, prefetch, shared.clone(), close.clone());
         let stream = driver.open_first().await?;
-        let lease = broker.sweeping.lease(broker);
+        // The net below the foreign door hangs where tasks are taken. A walk through dead letters
+        // takes none, and would only hang it up and take it down again each time.
+        let lease = matches!(place, Place::Lane(_)).then(|| broker.sweeping.lease(broker));
         broker.consumers.tasks.spawn(driver.run(stream, lease));
         Ok(Self { shared, _close: close.drop_guard() })
     }
 }
 
 #[async_trait]
-impl Consumer for LaneConsumer {
+impl Consumer for PlaceConsumer {
     async fn next(&self, most: usize) -> Vec<Delivery> {
         loop {
             // Registered before the look, so that an arrival between the two is not missed.

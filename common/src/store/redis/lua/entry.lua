@@ -109,3 +109,9 @@ end
 local function amend(text)
   redis.call('SET', KEYS[1], text, 'KEEPTTL')
 end
+
+-- Change::Prolong
+local function prolong(text, ttl)
+  amend(text)
+  redis.call('PEXPIRE', KEYS[1], ttl, 'GT')
+end

@@ -17,7 +17,8 @@ end
 if entry.sort == 'F' then
   return resume(entry.fence, entry, entry.toll, entry.decision, now)
 end
-if entry.cancel then
+-- What an operator replayed meanwhile was not cancelled with it, and must not be acked for it.
+if entry.cancel and ask.replay <= entry.replay then
   return settle('C ' .. entry.replay)
 end
 if before(entry, ask) then

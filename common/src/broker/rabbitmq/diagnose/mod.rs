@@ -1,0 +1,274 @@
+//! What RabbitMQ is asked when something is wrong: the material of `leveret doctor`.
+//!
+//! Read in this order: `greeting` (who it is), `permissions` (what we may), `comparison` (whether
+//! what it has is what we mean), `agreement` (the numbers both sides settled on); the rest is here. Nothing waits for anything else for long: each
+//! part has its own deadline, and what did not answer is a finding. Guards that looking changes
+//! nothing: no queue is made that stays, and no message is put where somebody would find it.
+
+mod agreement;
+mod comparison;
+mod greeting;
+mod permissions;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{BasicProperties, Confirmation, ErrorKind};
+use tokio::time::{Instant, timeout};
+
+use self::agreement::Agreement;
+use self::comparison::Comparison;
+use self::greeting::{Greeting, Standing};
+use self::permissions::{Missing, NO_LANE};
+use super::RabbitMq;
+use super::supervisor::{Link, Supervisor};
+use super::translate::short;
+use crate::diagnose::{Diagnose, Finding, Health};
+
+/// How long each part may take; three come one after the other at most.
+const PART_DEADLINE: Duration = Duration::from_millis(1_500);
+
+fn finding(check: &str, health: Health, found: impl Into<String>) -> Finding {
+    Finding::new("broker", check, health, found)
+}
+
+#[async_trait]
+impl Diagnose for RabbitMq {
+    async fn diagnose(&self) -> Vec<Finding> {
+        let (greeted, connected) = tokio::join!(self.greeted(), self.connected());
+        let mut findings = greeted;
+        findings.extend(connected);
+        findings
+    }
+}
+
+impl RabbitMq {
+    /// Who it is, on a connection of its own.
+    async fn greeted(&self) -> Vec<Finding> {
+        let start = Instant::now();
+        let heard = timeout(PART_DEADLINE, greeting::hear(self.endpoint.uri())).await;
+        let endpoint = &self.endpoint;
+        let why = match heard {
+            Ok(Ok(greeting)) => {
+                let reachable = finding("reachable", Health::Good, format!("{endpoint} answers"));
+                return vec![reachable.took(start.elapsed()), version(&greeting)];
+            }
+            Ok(Err(why)) => why,
+            Err(_) => format!("no greeting within {PART_DEADLINE:?}"),
+        };
+        let reachable = finding("reachable", Health::Bad, format!("{endpoint}: {why}"));
+        vec![reachable.took(start.elapsed()).mend(
+            "Is RabbitMQ running there, are host, port and TLS of broker.url right, is there a \
+             firewall between?",
+        )]
+    }
+
+    /// What can be asked on the connections that are there.
+    async fn connected(&self) -> Vec<Finding> {
+        let start = Instant::now();
+        let (publishing, consuming) =
+            tokio::join!(answering(&self.publishing), answering(&self.consuming));
+        let took = start.elapsed();
+        let mut findings = Vec::new();
+        let down: Vec<String> = [("publishing", &publishing), ("consuming", &consuming)]
+            .into_iter()
+            .filter_map(|(name, link)| Some(format!("{name}: {}", link.as_ref().err()?)))
+            .collect();
+        findings.push(if down.is_empty() {
+            finding("connections", Health::Good, "publishing and consuming are up").took(took)
+        } else {
+            finding("connections", Health::Bad, down.join("; ")).took(took).mend(
+                "They are made again by themselves once the broker answers; if it does, look at \
+                 its log for why it closes them",
+            )
+        });
+        if let Ok(link) = &publishing {
+            findings.push(self.takes_publishes(link).await);
+        }
+        if let Ok(link) = &consuming {
+            findings.push(self.permissions(link).await);
+            findings.extend(self.topology(link).await);
+            findings.extend(agreement::findings(&Agreement::of(link)));
+        }
+        findings
+    }
+
+    /// Publishes what no queue takes, on a channel of its own, and waits for it to come back: only
+    /// whoever publishes is told of an alarm.
+    async fn takes_publishes(&self, link: &Link) -> Finding {
+        let check = "publishes";
+        let start = Instant::now();
+        let exchange = self.topology.door();
+        let answer = match link.blocked() {
+            Some(_) => None,
+            None => timeout(PART_DEADLINE, probe(link, &exchange)).await.ok(),
+        };
+        let took = start.elapsed();
+        if let Some(why) = link.blocked() {
+            return finding(check, Health::Bad, format!("it blocks publishers: {why}"))
+                .took(took)
+                .mend(relief(&why));
+        }
+        match answer {
+            Some(Ok(true)) => finding(check, Health::Good, "taken and confirmed").took(took),
+            Some(Ok(false)) => {
+                let found =
+                    format!("exchange {exchange} is not declared yet; its first use does it");
+                finding(check, Health::Good, found).took(took)
+            }
+            Some(Err(why)) => finding(check, Health::Bad, why)
+                .took(took)
+                .mend(self.allow("write", &format!("exchange {exchange}"))),
+            None => finding(check, Health::Bad, format!("no confirm within {PART_DEADLINE:?}"))
+                .took(took)
+                .mend("Look at the broker's log and at the load of its disk"),
+        }
+    }
+
+    async fn permissions(&self, link: &Link) -> Finding {
+        let check = "permissions";
+        let names = format!("{}.*", self.topology.namespace());
+        let missing = match timeout(PART_DEADLINE, permissions::missing(&self.topology, link)).await
+        {
+            Ok(Ok(missing)) => missing,
+            Ok(Err(why)) => {
+                return finding(check, Health::Risky, format!("they could not be tried: {why}"));
+            }
+            Err(_) => {
+                let found = format!("they could not be tried within {PART_DEADLINE:?}");
+                return finding(check, Health::Risky, found);
+            }
+        };
+        let Some(first) = missing.first() else {
+            return finding(check, Health::Good, format!("configure, write and read on {names}"));
+        };
+        let all: Vec<String> = missing
+            .iter()
+            .map(|Missing { permission, on }| format!("{permission} on {on}"))
+            .collect();
+        let user = &self.endpoint.uri().authority.userinfo.username;
+        finding(check, Health::Bad, format!("the user {user:?} may not {}", all.join(", ")))
+            .mend(self.allow(first.permission, &first.on))
+    }
+
+    /// Says how a permission is given.
+    fn allow(&self, permission: &str, on: &str) -> String {
+        let (uri, names) = (self.endpoint.uri(), format!("^{}\\.", self.topology.namespace()));
+        format!(
+            "Give {permission} on {on}: `rabbitmqctl set_permissions -p {} {} \"{names}\" \
+             \"{names}\" \"{names}\"`, which also takes away what is allowed beside that now",
+            uri.vhost, uri.authority.userinfo.username
+        )
+    }
+
+    async fn topology(&self, link: &Link) -> Vec<Finding> {
+        let check = "topology";
+        let mut found = Comparison::default();
+        let known = self.declarer.known();
+        let is_used = !known.is_empty();
+        let compare = comparison::compare(&self.topology, known, link, &mut found);
+        let ended = timeout(PART_DEADLINE, compare).await;
+        let mut findings: Vec<Finding> = found
+            .refused
+            .iter()
+            .map(|refusal| {
+                let check = if refusal.is_forbidden { "permissions" } else { check };
+                let text = format!("{}: {}", refusal.name, refusal.why);
+                finding(check, Health::Bad, text).mend(refusal.mend.clone())
+            })
+            .collect();
+        let count = format!("{} of {} exchanges and queues", found.seen, found.expected);
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(Err(why)) => {
+                findings.push(finding(check, Health::Risky, format!("looked at {count}: {why}")));
+            }
+            Err(_) => {
+                let text = format!("looked at {count} within {PART_DEADLINE:?}");
+                findings.push(finding(check, Health::Risky, text));
+            }
+        }
+        if is_used && !found.absent.is_empty() {
+            let text = format!("somebody has deleted {}", found.absent.join(", "));
+            findings.push(finding(check, Health::Risky, text).mend(
+                "The next use declares it again, without what it held; keep others from deleting \
+                 below the namespace",
+            ));
+        }
+        if findings.is_empty() {
+            let text = match found.absent.len() {
+                absent if absent == found.expected => {
+                    "nothing is declared yet; the first use does it".to_owned()
+                }
+                0 => format!("{count} are as they should be"),
+                absent => format!("{count} were looked at; {absent} are not declared yet"),
+            };
+            findings.push(finding(check, Health::Good, text));
+        }
+        findings
+    }
+}
+
+/// Returns a connection on which a channel can be opened right now.
+async fn answering(supervisor: &Supervisor) -> Result<Link, String> {
+    let link = supervisor.link(Instant::now()).await?;
+    if link.blocked().is_some() {
+        // It is up, and would answer nothing.
+        return Ok(link);
+    }
+    match timeout(PART_DEADLINE, link.connection.channel()).await {
+        Ok(opened) => opened.map(|_| link),
+        Err(_) => Err(format!("no answer within {PART_DEADLINE:?}")),
+    }
+}
+
+/// Publishes to nowhere; true when it was confirmed, false when there is no such exchange.
+async fn probe(link: &Link, exchange: &str) -> Result<bool, String> {
+    let channel = link.connection.channel().await?;
+    let options = BasicPublishOptions { mandatory: true, immediate: false };
+    let tried = async {
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        let (exchange, nowhere) = (short(exchange), short(NO_LANE));
+        let empty = BasicProperties::default();
+        channel.basic_publish(exchange, nowhere, options, &[], empty).await?.await
+    };
+    match tried.await {
+        Ok(Confirmation::Ack(_)) => Ok(true),
+        Ok(Confirmation::Nack(_) | Confirmation::NotRequested) => {
+            Err("the broker does not confirm".to_owned())
+        }
+        Err(error) => match error.kind() {
+            ErrorKind::ProtocolError(said) if said.get_id() == 404 => Ok(false),
+            _ => Err(error.to_string()),
+        },
+    }
+}
+
+fn version(greeting: &Greeting) -> Finding {
+    let Greeting { product, version, platform, cluster } = greeting;
+    let mut text = format!("{product} {version}");
+    for (name, value) in [("on", platform), ("cluster", cluster)] {
+        if let Some(value) = value {
+            text.push_str(&format!(", {name} {value}"));
+        }
+    }
+    match greeting.standing() {
+        Standing::Fit => finding("version", Health::Good, text),
+        Standing::TooOld => finding("version", Health::Bad, text)
+            .mend("Move to RabbitMQ 3.10 or newer: older quorum queues lose delayed tasks"),
+        Standing::Unknown => finding("version", Health::Risky, text)
+            .mend("Nobody has tested Leveret with it; RabbitMQ from 3.10 to 4.0 is tested"),
+    }
+}
+
+/// Says how an alarm is ended.
+fn relief(alarm: &str) -> &'static str {
+    if alarm.contains("disk") {
+        "Free space on the broker's disk, or lower its disk_free_limit; what is queued can still \
+         be worked off"
+    } else {
+        "Let workers drain the queues, give the broker more memory, or raise its \
+         vm_memory_high_watermark"
+    }
+}

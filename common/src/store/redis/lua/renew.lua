@@ -1,0 +1,8 @@
+-- Prolongs the lease where it is still held under this epoch.
+--
+-- ARGV[1..3]: holder, epoch, ttl in ms. Answers 1 or 0.
+
+if not is_held(ARGV[1], ARGV[2]) then
+  return 0
+end
+return redis.call('PEXPIRE', KEYS[1], ARGV[3])

@@ -1,0 +1,66 @@
+//! What people are told of an attempt: notes for the records, best effort.
+
+use std::time::Duration;
+
+use leveret_common::envelope::Order;
+use leveret_common::ledger::{Decision, Outcome};
+use leveret_common::store::AttemptNote;
+use leveret_common::telemetry::names::{self, label};
+use metrics::counter;
+
+use super::Pipeline;
+use crate::fetch::Arrived;
+
+impl Pipeline<'_> {
+    /// Records that the task was not started in time: its entry ends before its record does, and
+    /// it would look queued then.
+    pub(super) async fn note_expired(&self) {
+        self.note_end("expired", None).await;
+    }
+
+    /// Records that the attempt ended because somebody cancelled the task; `decision` is what would
+    /// have become of it otherwise, where the handler was started.
+    pub(super) async fn note_cancelled(&self, decision: Option<Decision>) {
+        counter!(names::ATTEMPTS, label::KIND => self.kind_label(), label::OUTCOME => "cancelled")
+            .increment(1);
+        self.note_end("cancelled", decision).await;
+    }
+
+    async fn note_end(&self, outcome: &str, decision: Option<Decision>) {
+        let outcome = outcome.to_owned();
+        let empty = Decision { outcome: Outcome::Done { result: None }, follow_ups: Vec::new() };
+        let note = self.note(self.arrived.envelope.order, decision.unwrap_or(empty));
+        let note = AttemptNote { outcome, next_at: None, reason: None, ..note };
+        // Best effort, like all records.
+        let _unanswered = self.shared.backend.records.attempted(&[note]).await;
+    }
+
+    pub(super) fn note(&self, order: Order, decision: Decision) -> AttemptNote {
+        let Arrived { envelope, lane, .. } = self.arrived;
+        let outcome = decision.outcome.as_str().to_owned();
+        let result_ttl = envelope.fixed.result_ttl;
+        let (result, next_at, reason, failure) = match decision.outcome {
+            Outcome::Done { result } => {
+                (result.filter(|_| result_ttl != Some(Duration::ZERO)), None, None, None)
+            }
+            Outcome::Retry { not_before, failure } => (None, Some(not_before), None, Some(failure)),
+            Outcome::Snooze { not_before } => (None, Some(not_before), None, None),
+            Outcome::Dead { reason, failure } => (None, None, Some(reason), Some(failure)),
+        };
+        AttemptNote {
+            id: envelope.id,
+            kind: envelope.kind.clone(),
+            lane: lane.clone(),
+            order,
+            worker: self.shared.owner.to_string(),
+            started_at: self.started,
+            ended_at: self.shared.backend.clock.now(),
+            outcome,
+            next_at,
+            reason,
+            failure,
+            result,
+            result_ttl,
+        }
+    }
+}

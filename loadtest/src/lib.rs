@@ -1,5 +1,15 @@
-//! Prove it: load, latency, soak and chaos runs, and other queues measured beside Leveret.
+//! Prove it: runs that are too long or too large for the tests, with the shipped binary and servers of
+//! their own.
 //!
-//! What does not exist yet: all of it. This crate has no code and Leveret publishes no figure for
-//! its speed. It is a member of the workspace so that its place, and the rule that it alone may
-//! import every other crate, are settled. What is tested today runs with `./test.sh`.
+//! Read in this order: [`ground`] (the servers), [`process`] (what runs on them), [`watch`] (what it
+//! costs), [`backlog`] (a run). A run checks what it claims and fails where it does not hold; figures
+//! are those of the machine it ran on.
+//!
+//! What does not exist yet: latency, soak and chaos, and other queues measured beside Leveret.
+
+pub mod backlog;
+pub mod error;
+pub mod ground;
+pub mod process;
+pub mod report;
+pub mod watch;

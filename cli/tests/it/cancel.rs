@@ -33,8 +33,8 @@ fn state(dev: &Role<'_>, id: &str) -> String {
 }
 
 /// Cancels a task in each place where it can be.
-fn a_task_is_cancelled_wherever_it_is(ground: &Ground) {
-    let home = home(ground);
+async fn a_task_is_cancelled_wherever_it_is(ground: Ground) {
+    let home = home(&ground);
     let dev = Role::dev(&home);
 
     // Queued: nobody takes it while its queue is paused, and nobody runs it afterwards.
@@ -68,24 +68,7 @@ fn a_task_is_cancelled_wherever_it_is(ground: &Ground) {
     assert_eq!(task["acts"][0]["action"], "cancelled", "{task}");
 }
 
-#[test]
-fn a_task_is_cancelled_wherever_it_is_on_embedded() {
-    a_task_is_cancelled_wherever_it_is(&Ground::Embedded);
-}
-
-#[tokio::test]
-async fn a_task_is_cancelled_wherever_it_is_on_rabbitmq_3() {
-    if let Some(ground) = Ground::rabbitmq_3().await {
-        a_task_is_cancelled_wherever_it_is(&ground);
-    }
-}
-
-#[tokio::test]
-async fn a_task_is_cancelled_wherever_it_is_on_rabbitmq_4() {
-    if let Some(ground) = Ground::rabbitmq_4().await {
-        a_task_is_cancelled_wherever_it_is(&ground);
-    }
-}
+on_every_ground!(a_task_is_cancelled_wherever_it_is);
 
 #[test]
 fn what_is_over_or_unknown_is_not_cancelled() {

@@ -186,8 +186,8 @@ fn a_reindex_writes_the_list_anew_and_keeps_every_letter() {
 }
 
 /// Export, discard, import, mend, replay: nothing is lost on the way, and nothing runs twice.
-fn a_round_trip(ground: &Ground) {
-    let home = broken(ground);
+async fn letters_survive_export_discard_import_and_replay(ground: Ground) {
+    let home = broken(&ground);
     let dev = five_letters(&home);
     let file = ["--file", "letters.ndjson"];
     let export =
@@ -223,24 +223,7 @@ fn a_round_trip(ground: &Ground) {
     left.fails(7, &["line 3: ", "wire", "missing", "1 of 3 dead letters were not accepted"]);
 }
 
-#[test]
-fn letters_survive_export_discard_import_and_replay_on_embedded() {
-    a_round_trip(&Ground::Embedded);
-}
-
-#[tokio::test]
-async fn letters_survive_export_discard_import_and_replay_on_rabbitmq_3() {
-    if let Some(ground) = Ground::rabbitmq_3().await {
-        a_round_trip(&ground);
-    }
-}
-
-#[tokio::test]
-async fn letters_survive_export_discard_import_and_replay_on_rabbitmq_4() {
-    if let Some(ground) = Ground::rabbitmq_4().await {
-        a_round_trip(&ground);
-    }
-}
+on_every_ground!(letters_survive_export_discard_import_and_replay);
 
 #[test]
 fn an_export_to_a_pipe_is_the_letters_and_nothing_else() {

@@ -18,7 +18,7 @@ fn finds(left: &Left, part: &str, health: &str) -> bool {
     findings(left).iter().any(|finding| finding["part"] == part && finding["health"] == health)
 }
 
-fn a_backend_that_works_is_not_bad(ground: &Ground) {
+async fn a_backend_that_works_is_not_bad(ground: Ground) {
     let home = Home::with(&ground.settings(&fresh_namespace()));
     let dev = Role::dev(&home);
     let mut left = dev.ask(&["doctor", "-o", "json"]);
@@ -37,24 +37,7 @@ fn a_backend_that_works_is_not_bad(ground: &Ground) {
     }
 }
 
-#[test]
-fn a_backend_that_works_is_not_bad_on_embedded() {
-    a_backend_that_works_is_not_bad(&Ground::Embedded);
-}
-
-#[tokio::test]
-async fn a_backend_that_works_is_not_bad_on_rabbitmq_3() {
-    if let Some(ground) = Ground::rabbitmq_3().await {
-        a_backend_that_works_is_not_bad(&ground);
-    }
-}
-
-#[tokio::test]
-async fn a_backend_that_works_is_not_bad_on_rabbitmq_4() {
-    if let Some(ground) = Ground::rabbitmq_4().await {
-        a_backend_that_works_is_not_bad(&ground);
-    }
-}
+on_every_ground!(a_backend_that_works_is_not_bad);
 
 #[test]
 fn tasks_of_a_kind_that_nobody_serves_are_found() {

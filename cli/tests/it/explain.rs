@@ -28,7 +28,7 @@ fn is_at(dev: &Role<'_>, id: &str, expected: &str, told: &str) {
     assert!(!explained["summary"].as_str().unwrap().is_empty(), "{explained}");
 }
 
-fn a_task_is_explained_wherever_it_is(ground: &Ground) {
+async fn a_task_is_explained_wherever_it_is(ground: Ground) {
     let home = Home::new();
     let folder = home.path().display();
     let held =
@@ -57,24 +57,7 @@ fn a_task_is_explained_wherever_it_is(ground: &Ground) {
     assert!(!lonely["do"].as_array().unwrap().is_empty(), "{lonely}");
 }
 
-#[test]
-fn a_task_is_explained_wherever_it_is_on_embedded() {
-    a_task_is_explained_wherever_it_is(&Ground::Embedded);
-}
-
-#[tokio::test]
-async fn a_task_is_explained_wherever_it_is_on_rabbitmq_3() {
-    if let Some(ground) = Ground::rabbitmq_3().await {
-        a_task_is_explained_wherever_it_is(&ground);
-    }
-}
-
-#[tokio::test]
-async fn a_task_is_explained_wherever_it_is_on_rabbitmq_4() {
-    if let Some(ground) = Ground::rabbitmq_4().await {
-        a_task_is_explained_wherever_it_is(&ground);
-    }
-}
+on_every_ground!(a_task_is_explained_wherever_it_is);
 
 #[test]
 fn a_dead_task_is_explained_with_its_error_and_with_the_way_back() {

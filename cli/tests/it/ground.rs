@@ -3,6 +3,57 @@
 use leveret_common::name::Namespace;
 use leveret_common::testkit::services::{self, VirtualHost};
 
+/// Makes tests of stories, each told on servers of both generations: `story::on_rabbitmq_3`, ….
+macro_rules! on_servers {
+    ($($story:ident),* $(,)?) => {$(
+        mod $story {
+            use crate::ground::Ground;
+
+            #[tokio::test]
+            async fn on_rabbitmq_3() {
+                if let Some(ground) = Ground::rabbitmq_3().await {
+                    super::$story(ground).await;
+                }
+            }
+
+            #[tokio::test]
+            async fn on_rabbitmq_4() {
+                if let Some(ground) = Ground::rabbitmq_4().await {
+                    super::$story(ground).await;
+                }
+            }
+        }
+    )*};
+}
+
+/// Makes tests of stories, each told on every backend: `story::on_embedded`, ….
+macro_rules! on_every_ground {
+    ($($story:ident),* $(,)?) => {$(
+        mod $story {
+            use crate::ground::Ground;
+
+            #[tokio::test]
+            async fn on_embedded() {
+                super::$story(Ground::Embedded).await;
+            }
+
+            #[tokio::test]
+            async fn on_rabbitmq_3() {
+                if let Some(ground) = Ground::rabbitmq_3().await {
+                    super::$story(ground).await;
+                }
+            }
+
+            #[tokio::test]
+            async fn on_rabbitmq_4() {
+                if let Some(ground) = Ground::rabbitmq_4().await {
+                    super::$story(ground).await;
+                }
+            }
+        }
+    )*};
+}
+
 /// The backend of a test.
 #[derive(Debug, Clone)]
 pub(crate) enum Ground {

@@ -11,6 +11,9 @@
     reason = "tests fail by panicking, and print what they measured or skipped"
 )]
 
+#[macro_use]
+mod ground;
+
 mod bulk;
 mod cancel;
 mod dead;
@@ -19,7 +22,6 @@ mod doctor;
 mod explain;
 mod fake;
 mod fleet;
-mod ground;
 mod home;
 mod letters;
 #[cfg(feature = "proofs")]

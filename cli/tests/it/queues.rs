@@ -27,7 +27,7 @@ fn depth(queue: &Value) -> u64 {
     queue["lanes"].as_array().unwrap().iter().filter_map(|lane| lane["depth"].as_u64()).sum()
 }
 
-fn a_paused_queue_keeps_its_tasks_until_it_is_resumed(ground: &Ground) {
+async fn a_paused_queue_keeps_its_tasks_until_it_is_resumed(ground: Ground) {
     let home = Home::with(&format!(
         "{}[kinds.\"text.words\"]\nexec = [\"wc\", \"-w\"]\nqueue = \"files\"\n",
         ground.settings(&fresh_namespace())
@@ -62,24 +62,7 @@ fn a_paused_queue_keeps_its_tasks_until_it_is_resumed(ground: &Ground) {
     assert_eq!((&shown["paused"], depth(&shown)), (&Value::Null, 0), "{shown}");
 }
 
-#[test]
-fn a_paused_queue_keeps_its_tasks_until_it_is_resumed_on_embedded() {
-    a_paused_queue_keeps_its_tasks_until_it_is_resumed(&Ground::Embedded);
-}
-
-#[tokio::test]
-async fn a_paused_queue_keeps_its_tasks_until_it_is_resumed_on_rabbitmq_3() {
-    if let Some(ground) = Ground::rabbitmq_3().await {
-        a_paused_queue_keeps_its_tasks_until_it_is_resumed(&ground);
-    }
-}
-
-#[tokio::test]
-async fn a_paused_queue_keeps_its_tasks_until_it_is_resumed_on_rabbitmq_4() {
-    if let Some(ground) = Ground::rabbitmq_4().await {
-        a_paused_queue_keeps_its_tasks_until_it_is_resumed(&ground);
-    }
-}
+on_every_ground!(a_paused_queue_keeps_its_tasks_until_it_is_resumed);
 
 #[test]
 fn a_pause_survives_the_kill_of_dev() {

@@ -259,21 +259,8 @@ async fn nothing_ran_again(url: &str, seen: &[String]) {
     }
 }
 
-#[tokio::test]
-async fn a_mended_programs_tasks_are_replayed_and_no_others_on_embedded() {
-    is_told(&Ground::Embedded, SMALL).await;
+async fn a_mended_programs_tasks_are_replayed_and_no_others(ground: Ground) {
+    is_told(&ground, SMALL).await;
 }
 
-#[tokio::test]
-async fn a_mended_programs_tasks_are_replayed_and_no_others_on_rabbitmq_3() {
-    if let Some(ground) = Ground::rabbitmq_3().await {
-        is_told(&ground, SMALL).await;
-    }
-}
-
-#[tokio::test]
-async fn a_mended_programs_tasks_are_replayed_and_no_others_on_rabbitmq_4() {
-    if let Some(ground) = Ground::rabbitmq_4().await {
-        is_told(&ground, SMALL).await;
-    }
-}
+on_every_ground!(a_mended_programs_tasks_are_replayed_and_no_others);

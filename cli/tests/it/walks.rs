@@ -127,35 +127,20 @@ fn nothing_is_lost(ground: &Ground, step: &str) {
     assert_eq!(runs(&scanned), BTreeMap::new(), "what is discarded never runs");
 }
 
-macro_rules! steps {
-    ($($name:ident: $step:literal,)*) => {$(
-        mod $name {
-            use super::{Ground, nothing_is_lost};
-
-            #[test]
-            fn nothing_is_lost_on_embedded() {
-                nothing_is_lost(&Ground::Embedded, $step);
-            }
-
-            #[tokio::test]
-            async fn nothing_is_lost_on_rabbitmq_3() {
-                if let Some(ground) = Ground::rabbitmq_3().await {
-                    nothing_is_lost(&ground, $step);
-                }
-            }
-
-            #[tokio::test]
-            async fn nothing_is_lost_on_rabbitmq_4() {
-                if let Some(ground) = Ground::rabbitmq_4().await {
-                    nothing_is_lost(&ground, $step);
-                }
-            }
-        }
-    )*};
+async fn a_walk_killed_with_letters_in_hand_loses_none(ground: Ground) {
+    nothing_is_lost(&ground, "walk.taken");
 }
 
-steps! {
-    a_walk_killed_with_letters_in_hand: "walk.taken",
-    a_walk_killed_before_its_acks: "walk.confirmed",
-    a_walk_killed_after_its_acks: "walk.acked",
+async fn a_walk_killed_before_its_acks_loses_none(ground: Ground) {
+    nothing_is_lost(&ground, "walk.confirmed");
+}
+
+async fn a_walk_killed_after_its_acks_loses_none(ground: Ground) {
+    nothing_is_lost(&ground, "walk.acked");
+}
+
+on_every_ground! {
+    a_walk_killed_with_letters_in_hand_loses_none,
+    a_walk_killed_before_its_acks_loses_none,
+    a_walk_killed_after_its_acks_loses_none,
 }

@@ -33,8 +33,8 @@ fn name(worker: &Value) -> String {
     format!("{}:{}", worker["host"].as_str().unwrap(), worker["pid"])
 }
 
-fn a_worker_does_what_it_is_told(ground: &Ground) {
-    let home = home(ground);
+async fn a_worker_does_what_it_is_told(ground: Ground) {
+    let home = home(&ground);
     let dev = Role::dev(&home);
     let worker = name(&becomes(&dev, "state", &json!("running")));
 
@@ -64,24 +64,7 @@ fn a_worker_does_what_it_is_told(ground: &Ground) {
     assert_eq!(code, Some(0), "{said}");
 }
 
-#[test]
-fn a_worker_does_what_it_is_told_on_embedded() {
-    a_worker_does_what_it_is_told(&Ground::Embedded);
-}
-
-#[tokio::test]
-async fn a_worker_does_what_it_is_told_on_rabbitmq_3() {
-    if let Some(ground) = Ground::rabbitmq_3().await {
-        a_worker_does_what_it_is_told(&ground);
-    }
-}
-
-#[tokio::test]
-async fn a_worker_does_what_it_is_told_on_rabbitmq_4() {
-    if let Some(ground) = Ground::rabbitmq_4().await {
-        a_worker_does_what_it_is_told(&ground);
-    }
-}
+on_every_ground!(a_worker_does_what_it_is_told);
 
 #[test]
 fn a_worker_that_does_not_live_is_told_with_those_that_do() {

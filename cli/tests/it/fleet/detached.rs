@@ -118,46 +118,11 @@ async fn a_long_task_outlives_the_store_that_knew_of_it(ground: Ground) {
     assert!(runs.len() == 1 || !is_soon, "{runs:?}");
 }
 
-macro_rules! on_servers {
-    ($($story:ident),* $(,)?) => {$(
-        mod $story {
-            use super::Ground;
-
-            #[tokio::test]
-            async fn on_rabbitmq_3() {
-                if let Some(ground) = Ground::rabbitmq_3().await {
-                    super::$story(ground).await;
-                }
-            }
-
-            #[tokio::test]
-            async fn on_rabbitmq_4() {
-                if let Some(ground) = Ground::rabbitmq_4().await {
-                    super::$story(ground).await;
-                }
-            }
-        }
-    )*};
-}
-
-on_servers! {
+on_every_ground! {
     a_long_task_runs_once_while_its_copies_come_and_go,
     a_long_task_of_a_killed_worker_runs_elsewhere,
     a_terminated_worker_gives_its_long_task_back,
-    a_long_task_outlives_the_store_that_knew_of_it,
 }
 
-#[tokio::test]
-async fn a_long_task_runs_once_while_its_copies_come_and_go_on_embedded() {
-    a_long_task_runs_once_while_its_copies_come_and_go(Ground::Embedded).await;
-}
-
-#[tokio::test]
-async fn a_long_task_of_a_killed_worker_runs_elsewhere_on_embedded() {
-    a_long_task_of_a_killed_worker_runs_elsewhere(Ground::Embedded).await;
-}
-
-#[tokio::test]
-async fn a_terminated_worker_gives_its_long_task_back_on_embedded() {
-    a_terminated_worker_gives_its_long_task_back(Ground::Embedded).await;
-}
+// The embedded backend has no store to wipe without its tasks.
+on_servers!(a_long_task_outlives_the_store_that_knew_of_it);

@@ -135,21 +135,8 @@ pub(super) async fn table_holds(ground: Ground) {
     }
 }
 
-#[tokio::test]
-async fn the_kill_table_holds_on_embedded() {
-    table_holds(Ground::Embedded).await;
+async fn the_kill_table_holds(ground: Ground) {
+    table_holds(ground).await;
 }
 
-#[tokio::test]
-async fn the_kill_table_holds_on_rabbitmq_3() {
-    if let Some(ground) = Ground::rabbitmq_3().await {
-        table_holds(ground).await;
-    }
-}
-
-#[tokio::test]
-async fn the_kill_table_holds_on_rabbitmq_4() {
-    if let Some(ground) = Ground::rabbitmq_4().await {
-        table_holds(ground).await;
-    }
-}
+on_every_ground!(the_kill_table_holds);

@@ -169,24 +169,7 @@ async fn terminating_a_busy_worker_charges_nothing(ground: Ground) {
     assert_eq!(runs_of, BTreeMap::from([(1, SLOTS), (2, SLOTS)]), "only started ones run again");
 }
 
-#[tokio::test]
-async fn terminating_a_busy_worker_charges_nothing_on_embedded() {
-    terminating_a_busy_worker_charges_nothing(Ground::Embedded).await;
-}
-
-#[tokio::test]
-async fn terminating_a_busy_worker_charges_nothing_on_rabbitmq_3() {
-    if let Some(ground) = Ground::rabbitmq_3().await {
-        terminating_a_busy_worker_charges_nothing(ground).await;
-    }
-}
-
-#[tokio::test]
-async fn terminating_a_busy_worker_charges_nothing_on_rabbitmq_4() {
-    if let Some(ground) = Ground::rabbitmq_4().await {
-        terminating_a_busy_worker_charges_nothing(ground).await;
-    }
-}
+on_every_ground!(terminating_a_busy_worker_charges_nothing);
 
 /// Returns a database of the shared test server that no other test here empties.
 pub(super) fn next_database() -> u32 {

@@ -80,33 +80,6 @@ async fn what_ran_beside_a_killer_is_done_and_never_poison(ground: Ground) {
     }
 }
 
-macro_rules! on_every_ground {
-    ($($story:ident),* $(,)?) => {$(
-        mod $story {
-            use super::Ground;
-
-            #[tokio::test]
-            async fn on_embedded() {
-                super::$story(Ground::Embedded).await;
-            }
-
-            #[tokio::test]
-            async fn on_rabbitmq_3() {
-                if let Some(ground) = Ground::rabbitmq_3().await {
-                    super::$story(ground).await;
-                }
-            }
-
-            #[tokio::test]
-            async fn on_rabbitmq_4() {
-                if let Some(ground) = Ground::rabbitmq_4().await {
-                    super::$story(ground).await;
-                }
-            }
-        }
-    )*};
-}
-
 on_every_ground! {
     a_killer_is_dead_after_three_starts,
     what_ran_beside_a_killer_is_done_and_never_poison,

@@ -142,8 +142,7 @@ async fn long_tasks_outlast_the_patience_of_rabbitmq_4() {
     long_tasks_outlast_the_brokers_patience(4, Ground::rabbitmq_4().await).await;
 }
 
-async fn the_kill_table_holds_again_and_again(ground: Option<Ground>) {
-    let Some(ground) = ground else { return };
+async fn the_kill_table_holds_twenty_times(ground: Ground) {
     for repetition in 1..=REPETITIONS {
         let begun = Instant::now();
         table_holds(ground.clone()).await;
@@ -151,17 +150,4 @@ async fn the_kill_table_holds_again_and_again(ground: Option<Ground>) {
     }
 }
 
-#[tokio::test]
-async fn the_kill_table_holds_twenty_times_on_embedded() {
-    the_kill_table_holds_again_and_again(Some(Ground::Embedded)).await;
-}
-
-#[tokio::test]
-async fn the_kill_table_holds_twenty_times_on_rabbitmq_3() {
-    the_kill_table_holds_again_and_again(Ground::rabbitmq_3().await).await;
-}
-
-#[tokio::test]
-async fn the_kill_table_holds_twenty_times_on_rabbitmq_4() {
-    the_kill_table_holds_again_and_again(Ground::rabbitmq_4().await).await;
-}
+on_every_ground!(the_kill_table_holds_twenty_times);

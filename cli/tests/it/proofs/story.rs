@@ -8,21 +8,8 @@ use crate::story::{self, Numbers};
 
 const FULL: Numbers = Numbers { good: 50_000, broken: 1_000, patience: Duration::from_secs(1_800) };
 
-#[tokio::test]
-async fn a_thousand_of_fifty_thousand_are_replayed_on_embedded() {
-    story::is_told(&Ground::Embedded, FULL).await;
+async fn a_thousand_of_fifty_thousand_are_replayed(ground: Ground) {
+    story::is_told(&ground, FULL).await;
 }
 
-#[tokio::test]
-async fn a_thousand_of_fifty_thousand_are_replayed_on_rabbitmq_3() {
-    if let Some(ground) = Ground::rabbitmq_3().await {
-        story::is_told(&ground, FULL).await;
-    }
-}
-
-#[tokio::test]
-async fn a_thousand_of_fifty_thousand_are_replayed_on_rabbitmq_4() {
-    if let Some(ground) = Ground::rabbitmq_4().await {
-        story::is_told(&ground, FULL).await;
-    }
-}
+on_every_ground!(a_thousand_of_fifty_thousand_are_replayed);

@@ -22,7 +22,7 @@ impl Journal {
         Self(folder.join("journal"))
     }
 
-    /// The shell command that writes a line; one `write` of a short line is whole.
+    /// The shell command that writes a line; of two that write at once, both are kept whole.
     pub(super) fn script(&self) -> String {
         format!(
             "echo $LEVERET_TASK_ID $LEVERET_ATTEMPT $LEVERET_FENCE $LEVERET_CRASHES $PPID >> {}",
@@ -32,7 +32,8 @@ impl Journal {
 
     pub(super) fn runs(&self) -> Vec<Run> {
         let text = std::fs::read_to_string(&self.0).unwrap_or_default();
-        text.lines().map(read).collect()
+        // A line over the end of a page grows in two steps; whoever reads between them sees half.
+        text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')).map(read).collect()
     }
 }
 

@@ -88,6 +88,11 @@ impl CancelGhost {
         self.flag_ended();
     }
 
+    /// A later replay runs: its entry is in the place of the cancel's, and is kept as its outcome is.
+    fn replaced_by(&mut self, replay: u32) {
+        self.promise = self.promise.filter(|(of, _)| *of >= replay);
+    }
+
     fn forbids(&self, order: Order, owner: Owner, now: u64) -> Option<String> {
         if let Some((replay, until)) = self.promise
             && order.replay <= replay
@@ -109,6 +114,7 @@ impl Ghost {
     pub(super) fn started(&mut self, order: Order, owner: Owner, now: u64) {
         *self.starts.entry(order).or_default() += 1;
         self.broken.extend(self.cancel.forbids(order, owner, now));
+        self.cancel.replaced_by(order.replay);
     }
 
     pub(super) fn granted(&mut self, order: Order, crashes: u32) {

@@ -1,16 +1,17 @@
 //! Put tasks in on time.
 //!
-//! Read [`expression`]: when a timetable entry is due, as a pure function of (expression, zone,
-//! instant).
+//! Read in this order: [`expression`] and [`timing`] (when a schedule is due, as a pure function),
+//! [`definition`] (a schedule as people write it, and every rule that it has to keep),
+//! [`timetable`] (what people and programs do with schedules: look, change, pause, run now,
+//! backfill, plan), [`engine`] (the beat itself: it leads, finds out what is due, puts it in and
+//! writes down how far it got).
 //!
-//! What does not exist yet: there is no beat. No timetable is read or kept, nobody is elected
-//! leader, nothing is enqueued and missed occurrences are not caught up with; there is no role
-//! `beat` in the binary. The rules of time come first because everything else has to agree with
-//! them: an occurrence's task id is derived from its instant, so a wrong instant is a second task.
+//! Workers and the gateway stand on the first four; only a process that is a beat runs the last.
 //!
-//! Guarantee that lives here: the next firing is strictly later than the instant asked about, is
-//! the same for everybody who asks, and a daily firing is neither left out nor doubled by a change
-//! of the clocks.
+//! Guarantees that live here: the next occurrence is strictly later than the instant asked about, is
+//! the same for everybody who asks, and is neither left out nor doubled by a change of the clocks; an
+//! occurrence has one task, whoever finds it due, because the task's id is derived from it; no
+//! source of schedules overwrites what is another's.
 
 #![cfg_attr(
     test,
@@ -22,7 +23,11 @@
     )
 )]
 
+pub mod definition;
+pub mod engine;
 pub mod expression;
+pub mod timetable;
+pub mod timing;
 
 pub use chrono;
 pub use chrono_tz;

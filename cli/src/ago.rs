@@ -1,5 +1,7 @@
 //! How long ago something was, for people: they ask "since when", and `3h` says it in two signs.
 
+use std::time::Duration;
+
 use chrono::DateTime;
 use leveret_common::clock::{Clock, Millis, SystemClock};
 use serde_json::Value;
@@ -21,9 +23,13 @@ fn millis(time: &str) -> Option<Millis> {
     u64::try_from(at).ok().map(Millis)
 }
 
-/// Writes it in the largest unit that leaves at least two.
 fn text(now: Millis, then: Millis) -> String {
-    let seconds = now.since(then).as_secs();
+    rough(now.since(then))
+}
+
+/// Writes a span in the largest unit that leaves at least two.
+pub(crate) fn rough(span: Duration) -> String {
+    let seconds = span.as_secs();
     match seconds {
         0..120 => format!("{seconds}s"),
         120..7_200 => format!("{}m", seconds / 60),

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
 use crate::error::Error;
+use crate::probe::Probe;
 
 /// How often recorded samples are folded into their buckets.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -117,6 +118,31 @@ impl Ground {
             drop(guard);
             ended
         }))
+    }
+
+    /// Runs a role's part, with its probe door open until the part has ended: during a drain
+    /// readiness is red and liveness green.
+    ///
+    /// # Cancel safety
+    /// Dropped, the part runs on, without anybody who stops it but `stop`.
+    pub(crate) async fn probed<P>(
+        &self,
+        probe: Option<Probe>,
+        part: P,
+        stop: CancellationToken,
+        operation: &'static str,
+    ) -> Result<P::Output, Error>
+    where
+        P: Future<Output: Send> + Send + 'static,
+    {
+        let closing = CancellationToken::new();
+        let door = probe.map(|probe| self.start(probe.run(closing.clone()), closing.clone()));
+        let ended = self.start(part, stop).ended(operation).await;
+        closing.cancel();
+        if let Some(door) = door {
+            door.ended("answer probes").await??;
+        }
+        ended
     }
 
     /// Closes the backend once nothing uses it any more.

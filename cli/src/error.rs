@@ -3,8 +3,12 @@
 //! The messages of the crates below are already whole (what, on what, why, how to mend it) and are
 //! passed on as they are; what is written here is what only the command line knows.
 
+use std::fmt::{self, Display};
 use std::io;
 
+use leveret_beat::definition::Flaw;
+use leveret_beat::engine::BeatError;
+use leveret_beat::timetable::TimetableError;
 use leveret_common::backend::OpenError;
 use leveret_common::broker::BrokerError;
 use leveret_common::config::Problems;
@@ -12,12 +16,13 @@ use leveret_common::duration::DurationText;
 use leveret_common::embedded;
 use leveret_common::telemetry::{LoggingError, MetricsError};
 use leveret_gateway::{GatewayError, TokenFileError};
+use leveret_producer::Problem;
 use leveret_worker::WorkerError;
 use leveret_worker::handler::RegistryError;
-use leveret_worker::probe::ProbeError;
 
 use crate::client::{Operation, Refusal};
 use crate::exit::Exit;
+use crate::probe::ProbeError;
 
 /// Tells why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +52,7 @@ pub(crate) enum Error {
     /// A kind of the configuration is there already.
     #[error("{0}")]
     Kinds(#[from] RegistryError),
-    /// The worker's probe does not listen.
+    /// The probe door of a worker or a beat does not open.
     #[error(transparent)]
     Probe(#[from] ProbeError),
     /// The worker failed.
@@ -74,6 +79,30 @@ pub(crate) enum Error {
         what: String,
         /// What is wrong with it and how to mend it.
         why: String,
+    },
+    /// The beat cannot run.
+    #[error(transparent)]
+    Beat(#[from] BeatError),
+    /// The timetable could not be asked.
+    #[error("failed to compare the timetable with its file: {0}")]
+    Compare(#[from] TimetableError),
+    /// Some of many schedules are wrong; nothing was done with any.
+    #[error("failed to {operation}: {}", one_or_many(flaws))]
+    Flawed {
+        /// What was tried.
+        operation: Operation,
+        /// All that is wrong.
+        flaws: Vec<Flaw>,
+        /// The exit code.
+        exit: Exit,
+    },
+    /// What was written is wrong; nobody was asked.
+    #[error("failed to {operation}: {}", one_or_many(problems))]
+    Invalid {
+        /// What was tried.
+        operation: Operation,
+        /// All that is wrong, each with its field.
+        problems: Vec<Told>,
     },
     /// The gateway did not answer, or not to the end.
     #[error("failed to {operation}: {}{note}", loss.text(url, why))]
@@ -103,7 +132,7 @@ pub(crate) enum Error {
         why: String,
     },
     /// The gateway said no.
-    #[error("failed to {operation}: {refusal}")]
+    #[error("failed to {operation}: {}", behind(operation, refusal))]
     Refused {
         /// What was tried.
         operation: Operation,
@@ -233,12 +262,20 @@ impl Error {
         Self::Argument { what: name.to_owned(), why: source.to_string() }
     }
 
+    /// Creates the failure of something that is written wrongly.
+    pub(crate) fn invalid(operation: impl Into<Operation>, problems: Vec<Problem>) -> Self {
+        let problems = problems.into_iter().map(Told).collect();
+        Self::Invalid { operation: operation.into(), problems }
+    }
+
     /// Returns the exit code.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::NeedsServers { .. } | Self::Tokens(_) | Self::Kinds(_) => {
-                Exit::Config
-            }
+            Self::Config(_)
+            | Self::NeedsServers { .. }
+            | Self::Tokens(_)
+            | Self::Kinds(_)
+            | Self::Beat(BeatError::File { .. }) => Exit::Config,
             Self::Open(error) => opening(error),
             Self::Gateway(GatewayError::PortInUse(_)) => Exit::InUse,
             Self::Gateway(GatewayError::Exposed(_)) => Exit::Config,
@@ -246,6 +283,8 @@ impl Error {
             Self::Gateway(_)
             | Self::Probe(_)
             | Self::Worker(_)
+            | Self::Beat(_)
+            | Self::Compare(_)
             | Self::Logging(_)
             | Self::Metrics(_)
             | Self::System { .. }
@@ -253,14 +292,42 @@ impl Error {
             Self::Argument { .. } | Self::Unasked { .. } => Exit::Usage,
             Self::Unreachable { .. } | Self::Alien { .. } => Exit::Unreachable,
             Self::Refused { refusal, .. } => refusal.exit(),
-            Self::SomeRefused { .. } => Exit::Refused,
-            Self::SomeFailed { exit, .. } => *exit,
+            Self::SomeRefused { .. } | Self::Invalid { .. } => Exit::Refused,
+            Self::SomeFailed { exit, .. } | Self::Flawed { exit, .. } => *exit,
             Self::Declined => Exit::Declined,
             Self::Unhealthy { .. } => Exit::Unhealthy,
             Self::Stopped { source, .. } => source.exit(),
             Self::EndedBadly { .. } => Exit::TaskEndedBadly,
             Self::TimedOut { .. } => Exit::TimedOut,
             Self::Interrupted { .. } => Exit::Interrupted,
+        }
+    }
+}
+
+/// Returns what the gateway said, without the beginning that says what was tried once more.
+fn behind(operation: &Operation, refusal: &Refusal) -> String {
+    let said = refusal.to_string();
+    let again = format!("failed to {operation}: ");
+    said.strip_prefix(&again).map_or_else(|| said.clone(), str::to_owned)
+}
+
+/// A problem with a field, as people are told it.
+#[derive(Debug)]
+pub(crate) struct Told(Problem);
+
+impl Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.field, self.0.why)
+    }
+}
+
+/// Lists what is wrong: one thing on the same line, several on lines of their own.
+fn one_or_many(wrong: &[impl Display]) -> String {
+    match wrong {
+        [only] => only.to_string(),
+        several => {
+            let lines: Vec<_> = several.iter().map(|one| format!("\n  {one}")).collect();
+            format!("{} problems{}", several.len(), lines.concat())
         }
     }
 }

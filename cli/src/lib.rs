@@ -2,7 +2,7 @@
 //!
 //! This crate is the front door. Programs find what they need in [`prelude`]; the `leveret`
 //! command is [`run`]. Everything else lives in the crates below and is re-exported as
-//! [`common`], [`producer`], [`worker`] and [`gateway`].
+//! [`common`], [`producer`], [`beat`], [`worker`] and [`gateway`].
 //!
 //! To put tasks in, [`prelude::Producer`]; to perform them, a [`prelude::Registry`] of kinds and a
 //! [`prelude::Worker`], both on one [`prelude::Backend`]: RabbitMQ and Redis, or one SQLite file.
@@ -59,15 +59,18 @@ mod confirm;
 mod error;
 mod exit;
 mod feed;
+mod probe;
 mod progress;
 mod report;
 mod signals;
+mod timekeeper;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
 
+pub use leveret_beat as beat;
 pub use leveret_common as common;
 pub use leveret_gateway as gateway;
 pub use leveret_producer as producer;
@@ -78,8 +81,9 @@ pub mod prelude {
     pub use leveret_common::backend::Backend;
     pub use leveret_common::clock::SystemClock;
     pub use leveret_common::id::TaskId;
-    pub use leveret_common::name::{Class, KindName, QueueName};
+    pub use leveret_common::name::{Class, KindName, QueueName, ScheduleName};
     pub use leveret_common::retry::RetryPolicy;
+    pub use leveret_common::schedule::Definition;
     pub use leveret_common::spawn::Spawner;
     pub use leveret_producer::{Accepted, EnqueueError, Producer, Request};
     pub use leveret_worker::handler::from_fn;

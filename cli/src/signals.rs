@@ -1,6 +1,7 @@
-//! SIGTERM and SIGINT: the first asks for a drain, the second ends the process at once.
+//! SIGTERM and SIGINT: the first asks for a drain, the second ends the process at once. SIGHUP:
+//! files are read again, in roles that have any to read.
 //!
-//! Both are caught from the start of a role, so that neither is lost between start and drain. The
+//! All are caught from the start of a role, so that none is lost between start and drain. The
 //! end at once is an error that travels to `main`, which drops the runtime without waiting for it.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -54,5 +55,25 @@ impl Signals {
             _ = self.interrupt.recv() => "SIGINT",
             _ = self.terminate.recv() => "SIGTERM",
         }
+    }
+}
+
+/// SIGHUP, caught from now on; until then, and in roles that do not catch it, it ends the process.
+pub(crate) struct Hangups(Signal);
+
+impl Hangups {
+    /// Begins to catch it.
+    pub(crate) fn catch() -> Result<Self, Error> {
+        let caught = signal(SignalKind::hangup());
+        let failed = |source| Error::System { operation: "catch SIGHUP", source };
+        caught.map(Self).map_err(failed)
+    }
+
+    /// Waits for the next one; several that came meanwhile are one.
+    ///
+    /// # Cancel safety
+    /// Dropped, none is lost.
+    pub(crate) async fn next(&mut self) {
+        self.0.recv().await;
     }
 }

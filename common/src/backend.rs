@@ -11,7 +11,7 @@ use crate::broker::Broker;
 use crate::clock::SharedClock;
 use crate::diagnose::Diagnose;
 use crate::name::Namespace;
-use crate::store::{Fleet, Leases, Ledger, Letters, Records, Retention, Signals};
+use crate::store::{Fleet, Leases, Ledger, Letters, Records, Retention, Schedules, Signals};
 
 /// Everything a role needs to reach the outside: the seams, the clock and what is shared.
 #[derive(Clone)]
@@ -32,6 +32,8 @@ pub struct Backend {
     pub signals: Arc<dyn Signals>,
     /// Describes dead letters.
     pub letters: Arc<dyn Letters>,
+    /// Keeps the timetable.
+    pub schedules: Arc<dyn Schedules>,
     /// What can be looked at when something is wrong.
     pub patients: Vec<Arc<dyn Diagnose>>,
     /// Tells the time.

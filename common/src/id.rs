@@ -9,7 +9,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::name::{KindName, Namespace};
+use crate::clock::Millis;
+use crate::name::{KindName, Namespace, ScheduleName};
 
 /// Longest foreign id and longest key, in bytes.
 pub const MAX_FOREIGN: usize = 128;
@@ -93,6 +94,23 @@ impl TaskId {
         let mut name = format!("{self}\0follow\0{replay}\0{kind}\0{ordinal}\0").into_bytes();
         name.extend_from_slice(args);
         Self(Uuid::new_v5(&ROOT, &name))
+    }
+
+    /// Derives the id of one occurrence of a schedule: whoever finds it due, the same task.
+    ///
+    /// `nonce` tells an occurrence that somebody asked for (*run now*, *backfill*) from the one that
+    /// the clock asks for, and from those asked for under another nonce.
+    #[must_use]
+    pub fn of_occurrence(
+        namespace: &Namespace,
+        schedule: &ScheduleName,
+        due: Millis,
+        nonce: Option<&str>,
+    ) -> Self {
+        let due = due.0;
+        let nonce = nonce.unwrap_or_default();
+        let name = format!("{namespace}\0schedule\0{schedule}\0{due}\0{nonce}");
+        Self(Uuid::new_v5(&ROOT, name.as_bytes()))
     }
 
     /// Derives the id of the edited copy that replaces a dead task: the same edit, the same task.

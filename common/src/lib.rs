@@ -1,7 +1,8 @@
 //! The contract of Leveret: what every other crate agrees on.
 //!
 //! Read in this order: [`name`] and [`id`] (what things are called), [`envelope`] (how a task
-//! looks on the wire), [`retry`] (when a failed task comes back), [`ledger`] (who may run a task,
+//! looks on the wire), [`retry`] (when a failed task comes back), [`schedule`] (a timetable entry),
+//! [`ledger`] (who may run a task,
 //! as a pure state machine), then the seams [`broker`] and [`store`] with their backends,
 //! [`backend`], the one place that chooses between them, and [`desk`] (dead letters: how they are
 //! read and replayed).
@@ -38,6 +39,7 @@ pub mod id;
 pub mod ledger;
 pub mod name;
 pub mod retry;
+pub mod schedule;
 pub mod size;
 pub mod spawn;
 pub mod store;

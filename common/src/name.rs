@@ -1,4 +1,4 @@
-//! Validated names: namespace, queue, class, lane and kind.
+//! Validated names: namespace, queue, class, lane, kind and schedule.
 //!
 //! A name that exists has passed its rule, so no backend checks again. Ids of tasks are not names;
 //! they live in [`crate::id`].
@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub const MAX_LABEL: usize = 63;
 /// Longest kind name, in bytes.
 pub const MAX_KIND: usize = 128;
+/// Longest schedule name, in bytes.
+pub const MAX_SCHEDULE: usize = 128;
 
 /// Tells why a text is not a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,6 +73,25 @@ fn check_kind(text: &str) -> Result<(), InvalidName> {
         );
     }
     Ok(())
+}
+
+fn check_schedule(text: &str) -> Result<(), InvalidName> {
+    let refuse = |why: String| Err(InvalidName::new("schedule", text, why));
+    let Some(first) = text.bytes().next() else {
+        return refuse("it is empty; use words, such as \"report.nightly\"".to_owned());
+    };
+    if text.len() > MAX_SCHEDULE {
+        return refuse(format!("it has {} bytes; at most {MAX_SCHEDULE} are allowed", text.len()));
+    }
+    if !(first.is_ascii_lowercase() || first.is_ascii_digit()) {
+        return refuse("it must begin with a-z or 0-9".to_owned());
+    }
+    let wrong =
+        |c: &char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '_'));
+    match text.chars().find(wrong) {
+        Some(c) => refuse(format!("{c:?} is not allowed; use a-z, 0-9, '.', '-' and '_'")),
+        None => Ok(()),
+    }
 }
 
 macro_rules! text_name {
@@ -136,6 +157,10 @@ text_name! {
     /// Names a sort of task, such as `email.welcome`: dotted words of letters, digits, `-`
     /// and `_`, at most 128 bytes.
     KindName, check_kind
+}
+text_name! {
+    /// Names a timetable entry, such as `report.nightly`. `[a-z0-9][a-z0-9._-]{0,127}`.
+    ScheduleName, check_schedule
 }
 
 impl Default for Namespace {
@@ -258,6 +283,18 @@ mod tests {
             assert!(bad.parse::<KindName>().is_err(), "{bad}");
         }
         assert!("k".repeat(129).parse::<KindName>().is_err());
+    }
+
+    #[test]
+    fn a_schedule_is_named_in_small_letters_digits_and_dots() {
+        for good in ["report.nightly", "a", "7-days", "x_1.y"] {
+            assert_eq!(good.parse::<ScheduleName>().unwrap().as_str(), good);
+        }
+        for bad in ["", ".a", "-a", "A", "a b", "a/b", "ä", "a\0"] {
+            assert!(bad.parse::<ScheduleName>().is_err(), "{bad}");
+        }
+        assert!("s".repeat(128).parse::<ScheduleName>().is_ok());
+        assert!("s".repeat(129).parse::<ScheduleName>().is_err());
     }
 
     #[test]

@@ -8,9 +8,13 @@ use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use leveret_beat::definition;
+use leveret_beat::expression::Expression;
+use leveret_beat::timetable::TimetableError;
 use leveret_common::broker::{BrokerError, PublishError};
 use leveret_common::desk::DeskError;
 use leveret_common::id::TaskId;
+use leveret_common::schedule::Source;
 use leveret_common::store::StoreError;
 use leveret_producer::{EnqueueError, Problem as FieldProblem};
 use serde::Serialize;
@@ -29,6 +33,8 @@ impl Sort {
         Self("invalid-request", StatusCode::BAD_REQUEST, "The request is not valid");
     pub(crate) const INVALID_TASK: Self =
         Self("invalid-task", StatusCode::BAD_REQUEST, "The task is not valid");
+    pub(crate) const INVALID_SCHEDULE: Self =
+        Self("invalid-schedule", StatusCode::BAD_REQUEST, "The schedule is not valid");
     pub(crate) const NO_TOKEN: Self =
         Self("unauthorized", StatusCode::UNAUTHORIZED, "A valid token is needed");
     pub(crate) const FOREIGN_PAGE: Self =
@@ -45,6 +51,17 @@ impl Sort {
         Self("unknown-worker", StatusCode::NOT_FOUND, "No living worker is called so");
     pub(crate) const UNKNOWN_QUEUE: Self =
         Self("unknown-queue", StatusCode::NOT_FOUND, "Nobody knows this queue");
+    pub(crate) const UNKNOWN_SCHEDULE: Self =
+        Self("unknown-schedule", StatusCode::NOT_FOUND, "There is no such schedule");
+    pub(crate) const SCHEDULE_EXISTS: Self =
+        Self("schedule-exists", StatusCode::CONFLICT, "There is a schedule of this name");
+    pub(crate) const HELD_BY_ANOTHER_SOURCE: Self = Self(
+        "held-by-another-source",
+        StatusCode::CONFLICT,
+        "What the schedule says is changed where it comes from",
+    );
+    pub(crate) const SCHEDULE_CHANGED: Self =
+        Self("schedule-changed", StatusCode::CONFLICT, "Somebody else changed the schedule");
     pub(crate) const TOO_LATE: Self =
         Self("too-late", StatusCode::CONFLICT, "The task's outcome is decided");
     pub(crate) const ALREADY_OVER: Self =
@@ -78,6 +95,9 @@ impl Sort {
 /// One thing that is wrong with a request.
 #[derive(Debug, Clone, Serialize)]
 struct Flaw {
+    /// Which of several it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<String>,
     field: String,
     why: String,
     /// The first wrong character of a text, from 1.
@@ -106,6 +126,15 @@ struct Document {
     /// How that task ended, where it is over.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<&'static str>,
+    /// Where the schedule comes from that is not ours to change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<Source>,
+    /// What makes it safe to ask again for tasks of a schedule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    /// The revision of the schedule that somebody else changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<u32>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Flaw>,
     #[serde(skip)]
@@ -125,6 +154,9 @@ impl Problem {
             instance: None,
             id: None,
             state: None,
+            source: None,
+            key: None,
+            revision: None,
             errors: Vec::new(),
             header,
         }))
@@ -136,9 +168,32 @@ impl Problem {
             [FieldProblem { field, why }] => format!("{field}: {why}"),
             many => format!("{} things are wrong with it, listed under errors", many.len()),
         };
-        let flaw = |FieldProblem { field, why }| Flaw { field, why, column: None };
+        let flaw = |FieldProblem { field, why }| Flaw { place: None, field, why, column: None };
         let mut problem = Self::new(sort, detail);
         problem.0.errors = errors.into_iter().map(flaw).collect();
+        problem
+    }
+
+    /// The problem of a schedule that says `when`, where that could be read, with `errors`.
+    pub(crate) fn of_schedule(errors: Vec<FieldProblem>, when: Option<&str>) -> Self {
+        let mut problem = Self::invalid(Sort::INVALID_SCHEDULE, errors);
+        for flaw in &mut problem.0.errors {
+            flaw.column = when.and_then(|when| column(when, &flaw.field, &flaw.why));
+        }
+        problem
+    }
+
+    /// The problem of many schedules with `flaws`, each with its column where it has one.
+    pub(crate) fn of_schedules(flaws: Vec<(definition::Flaw, Option<usize>)>) -> Self {
+        let (things, verb) = if flaws.len() == 1 { ("thing", "is") } else { ("things", "are") };
+        let count = flaws.len();
+        let detail =
+            format!("nothing was changed: {count} {things} {verb} wrong, listed under errors");
+        let mut problem = Self::new(Sort::INVALID_SCHEDULE, detail);
+        let flaw = |(definition::Flaw { place, problem: FieldProblem { field, why } }, column)| {
+            Flaw { place: Some(place), field, why, column }
+        };
+        problem.0.errors = flaws.into_iter().map(flaw).collect();
         problem
     }
 
@@ -160,7 +215,7 @@ impl From<OperationError> for Problem {
             OperationError::Invalid(flaws) => Self::invalid(Sort::INVALID_REQUEST, flaws),
             OperationError::Filter(error) => {
                 let column = Some(error.column);
-                let flaw = Flaw { field: "filter".to_owned(), why: error.why, column };
+                let flaw = Flaw { place: None, field: "filter".to_owned(), why: error.why, column };
                 let mut problem = Self::new(Sort::INVALID_REQUEST, text);
                 problem.0.errors = vec![flaw];
                 problem
@@ -178,6 +233,7 @@ impl From<OperationError> for Problem {
                 problem
             }
             OperationError::Enqueue(error) => error.into(),
+            OperationError::Timetable(error) => (*error).into(),
             OperationError::Store(error) => error.into(),
             OperationError::Desk(DeskError::Busy { .. }) => Self::new(Sort::DESK_BUSY, text),
             OperationError::Publish(PublishError::TooLarge { .. }) => {
@@ -205,6 +261,51 @@ impl From<EnqueueError> for Problem {
             other => Self::new(Sort::INTERNAL, other.to_string()),
         }
     }
+}
+
+impl From<TimetableError> for Problem {
+    fn from(error: TimetableError) -> Self {
+        let text = error.to_string();
+        match error {
+            TimetableError::Unknown { .. } => Self::new(Sort::UNKNOWN_SCHEDULE, text),
+            TimetableError::Exists { source_of, .. } => {
+                let mut problem = Self::new(Sort::SCHEDULE_EXISTS, text);
+                problem.0.source = Some(source_of);
+                problem
+            }
+            TimetableError::Held { source_of, .. } => {
+                let mut problem = Self::new(Sort::HELD_BY_ANOTHER_SOURCE, text);
+                problem.0.source = Some(source_of);
+                problem
+            }
+            TimetableError::Changed { revision, .. } => {
+                let mut problem = Self::new(Sort::SCHEDULE_CHANGED, text);
+                problem.0.revision = revision;
+                problem
+            }
+            TimetableError::Invalid(flaws) => Self::invalid(Sort::INVALID_SCHEDULE, flaws),
+            TimetableError::Flawed(flaws) => {
+                Self::of_schedules(flaws.into_iter().map(|flaw| (flaw, None)).collect())
+            }
+            // The text of the whole error says how to ask again.
+            TimetableError::Enqueue { source, nonce, .. }
+            | TimetableError::Backfill { source, nonce, .. } => {
+                let mut problem = Self::from(*source);
+                problem.0.detail = text;
+                problem.0.key = Some(nonce);
+                problem
+            }
+            TimetableError::Store(error) => error.into(),
+            other => Self::new(Sort::INTERNAL, other.to_string()),
+        }
+    }
+}
+
+/// Finds where in the expression `when` the mistake stands that `why` tells; none where `field` is
+/// another one, or no single place is wrong.
+pub(crate) fn column(when: &str, field: &str, why: &str) -> Option<usize> {
+    let wrong = when.parse::<Expression>().err().filter(|_| field == "when")?;
+    wrong.problems().iter().find(|one| one.to_string() == why).map(|one| one.column)
 }
 
 /// Sorts what failed: what may be done all the same, what may work later, and what will not.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, while_doing};
 use crate::ground::{Ground, On};
-use crate::process::{Dev, command};
+use crate::process::{Role, command};
 use crate::watch::{Sample, Samples, Watch, redis_peak};
 
 /// How many of the tasks are asked for by their ids afterwards.
@@ -127,7 +127,7 @@ pub fn run(on: On, plan: &Plan) -> Result<Found, Error> {
     write_tasks(&lines, plan.tasks).map_err(while_doing("write the tasks"))?;
 
     let watch = Watch::begin();
-    let dev = Dev::start(&config)?;
+    let dev = Role::start("dev", &config)?;
     watch.add(PERFORMS, dev.pid());
     if let Some(servers) = &ground.servers {
         watch.add("RabbitMQ", servers.broker_pid);
@@ -204,7 +204,7 @@ fn write_tasks(path: &Path, tasks: u64) -> std::io::Result<()> {
     file.flush()
 }
 
-fn ask(config: &Path, dev: &Dev, arguments: &[&str]) -> Result<(), Error> {
+fn ask(config: &Path, dev: &Role, arguments: &[&str]) -> Result<(), Error> {
     let told = command(config, &[arguments, &["--gateway-url", &dev.url, "-o", "json"]].concat())?
         .output()
         .map_err(while_doing("run leveret"))?;
@@ -215,7 +215,13 @@ fn ask(config: &Path, dev: &Dev, arguments: &[&str]) -> Result<(), Error> {
     Err(Error::unexpected(format!("leveret {}", arguments.join(" ")), format!("fails: {why}")))
 }
 
-fn enqueue(config: &Path, dev: &Dev, lines: &Path, tasks: u64, watch: &Watch) -> Result<(), Error> {
+fn enqueue(
+    config: &Path,
+    dev: &Role,
+    lines: &Path,
+    tasks: u64,
+    watch: &Watch,
+) -> Result<(), Error> {
     let path = lines.display().to_string();
     let arguments = ["task", "enqueue", "--ndjson", &path, "--gateway-url", &dev.url, "-o", "json"];
     let child = command(config, &arguments)?
@@ -253,7 +259,7 @@ fn of_lanes(queue: &Value, member: &str) -> u64 {
 }
 
 /// Waits until the queue is as it should be.
-fn wait_for(dev: &Dev, is: impl Fn(&Value) -> bool) -> Result<(), Error> {
+fn wait_for(dev: &Role, is: impl Fn(&Value) -> bool) -> Result<(), Error> {
     let began = Instant::now();
     loop {
         let queue = dev.json("/v1/queues/default")?;
@@ -268,7 +274,7 @@ fn wait_for(dev: &Dev, is: impl Fn(&Value) -> bool) -> Result<(), Error> {
 }
 
 /// Waits until all have ended.
-fn drain(dev: &Dev, tasks: u64) -> Result<(), Error> {
+fn drain(dev: &Role, tasks: u64) -> Result<(), Error> {
     let bar = bar("draining", tasks);
     let (mut ended, mut moved) = (0, Instant::now());
     while ended < tasks {
@@ -286,7 +292,7 @@ fn drain(dev: &Dev, tasks: u64) -> Result<(), Error> {
     Ok(())
 }
 
-fn attempts_otherwise(dev: &Dev) -> Result<u64, Error> {
+fn attempts_otherwise(dev: &Role) -> Result<u64, Error> {
     ["retry", "snooze", "dead", "released", "cancelled"]
         .iter()
         .map(|outcome| dev.attempts(outcome))

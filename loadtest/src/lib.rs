@@ -2,7 +2,7 @@
 //! their own.
 //!
 //! Read in this order: [`ground`] (the servers), [`process`] (what runs on them), [`watch`] (what it
-//! costs), [`backlog`] (a run). A run checks what it claims and fails where it does not hold; figures
+//! costs), [`backlog`], [`timetable`] and [`schedules`] (runs). A run checks what it claims and fails where it does not hold; figures
 //! are those of the machine it ran on.
 //!
 //! What does not exist yet: latency, soak and chaos, and other queues measured beside Leveret.
@@ -12,4 +12,6 @@ pub mod error;
 pub mod ground;
 pub mod process;
 pub mod report;
+pub mod schedules;
+pub mod timetable;
 pub mod watch;

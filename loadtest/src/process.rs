@@ -35,39 +35,60 @@ pub fn command(config: &Path, arguments: &[&str]) -> Result<Command, Error> {
     Ok(command)
 }
 
-/// A running `leveret dev`; killed when dropped.
-pub struct Dev {
+/// A running role, such as `leveret dev`; killed when dropped.
+pub struct Role {
     child: Child,
-    /// The URL of its gateway.
+    name: &'static str,
+    /// The URL of its gateway, or of its probe door.
     pub url: String,
 }
 
-impl Dev {
+impl Role {
     /// Starts it and waits until it is ready.
     ///
     /// # Errors
     /// When it does not start within a minute.
-    pub fn start(config: &Path) -> Result<Self, Error> {
-        let mut child = command(config, &["dev", "-o", "jsonl"])?
+    pub fn start(name: &'static str, config: &Path) -> Result<Self, Error> {
+        let role = Self::launch(name, config)?;
+        let began = Instant::now();
+        while !role.is_ready() {
+            if began.elapsed() > PATIENCE {
+                return Err(role.unexpected("is not ready after a minute"));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(role)
+    }
+
+    /// Starts it and waits until it says where it listens, so that it can be asked.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn launch(name: &'static str, config: &Path) -> Result<Self, Error> {
+        let mut child = command(config, &[name, "-o", "jsonl"])?
             .stdout(Stdio::piped())
             .spawn()
-            .map_err(while_doing("start leveret dev"))?;
+            .map_err(while_doing(format!("start leveret {name}")))?;
         let mut line = String::new();
         if let Some(stdout) = child.stdout.take() {
             BufReader::new(stdout)
                 .read_line(&mut line)
-                .map_err(while_doing("read what leveret dev says"))?;
+                .map_err(while_doing(format!("read what leveret {name} says")))?;
         }
         let started: Value = serde_json::from_str(&line).unwrap_or_default();
-        let dev = Self { child, url: started["gateway"].as_str().unwrap_or_default().to_owned() };
-        let began = Instant::now();
-        while !dev.get("/readyz").is_ok_and(|(status, _)| status == 200) {
-            if began.elapsed() > PATIENCE {
-                return Err(Error::unexpected("leveret dev", "is not ready after a minute"));
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Ok(dev)
+        let url = started["gateway"].as_str().or_else(|| started["probe"].as_str());
+        Ok(Self { child, name, url: url.unwrap_or_default().to_owned() })
+    }
+
+    /// Whether it says that it is ready.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.get("/readyz").is_ok_and(|(status, _)| status == 200)
+    }
+
+    /// Ends it as `kill -9` does, and waits until it is gone.
+    pub fn kill(mut self) {
+        self.end();
     }
 
     /// Returns its process id.
@@ -95,7 +116,7 @@ impl Dev {
         let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
         match (status, parts) {
             (Some(status), Some((_, body))) => Ok((status, body.to_owned())),
-            _ => Err(Error::unexpected("leveret dev", format!("does not answer {path} in HTTP"))),
+            _ => Err(self.unexpected(format!("does not answer {path} in HTTP"))),
         }
     }
 
@@ -105,7 +126,7 @@ impl Dev {
     /// When the answer is no JSON or no success.
     pub fn json(&self, path: &str) -> Result<Value, Error> {
         let (status, body) = self.get(path)?;
-        let wrong = || Error::unexpected("leveret dev", format!("answers {path} with {status}"));
+        let wrong = || self.unexpected(format!("answers {path} with {status}"));
         if status == 200 { serde_json::from_str(&body).map_err(|_| wrong()) } else { Err(wrong()) }
     }
 
@@ -130,25 +151,31 @@ impl Dev {
     pub fn stop(mut self) -> Result<(), Error> {
         let pid = i32::try_from(self.child.id()).unwrap_or_default();
         kill(Pid::from_raw(pid), Signal::SIGTERM)
-            .map_err(|errno| while_doing("stop leveret dev")(errno.into()))?;
+            .map_err(|errno| while_doing(format!("stop leveret {}", self.name))(errno.into()))?;
         let began = Instant::now();
         while began.elapsed() < PATIENCE {
-            match self.child.try_wait().map_err(while_doing("wait for leveret dev"))? {
+            match self.child.try_wait().map_err(while_doing("wait for a process"))? {
                 Some(status) if status.success() => return Ok(()),
-                Some(status) => {
-                    return Err(Error::unexpected("leveret dev", format!("ended with {status}")));
-                }
+                Some(status) => return Err(self.unexpected(format!("ended with {status}"))),
                 None => std::thread::sleep(Duration::from_millis(20)),
             }
         }
-        Err(Error::unexpected("leveret dev", "did not end within a minute"))
+        Err(self.unexpected("did not end within a minute"))
     }
-}
 
-impl Drop for Dev {
-    fn drop(&mut self) {
+    fn unexpected(&self, what: impl Into<String>) -> Error {
+        Error::unexpected(format!("leveret {}", self.name), what.into())
+    }
+
+    fn end(&mut self) {
         // Fails only where it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+impl Drop for Role {
+    fn drop(&mut self) {
+        self.end();
     }
 }

@@ -13,12 +13,12 @@ use leveret_common::envelope::Envelope;
 use leveret_common::envelope::header::{MAX_MAX_ATTEMPTS, MAX_TAG, MAX_TAG_NAME, MAX_TAGS};
 use leveret_common::id::TaskId;
 use leveret_common::name::{KindName, Lane, Namespace, QueueName};
-use leveret_common::store::{Enqueued, TaskState};
+use leveret_common::store::{self, Enqueued, TaskState};
 use serde::de::IgnoredAny;
 use uuid::Uuid;
 
 use crate::error::{EnqueueError, Problem, Problems};
-use crate::request::{Args, Request};
+use crate::request::{Args, Occasion, Request};
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// The longest time limit of one attempt, as for `worker.timeout`.
@@ -71,6 +71,11 @@ impl Draft {
         envelope.fixed.result_ttl = request.result_ttl;
         envelope.fixed.enqueued_at = Some(rules.now);
         envelope.fixed.producer = Some(rules.producer.to_owned());
+        if let Some(Occasion { schedule, due, revision }) = request.occasion {
+            envelope.fixed.schedule = Some(schedule.to_string());
+            envelope.fixed.occurrence = Some(due);
+            envelope.fixed.revision = Some(revision);
+        }
         envelope.moving.not_before = due;
         let lane = Lane::new(named.queue, request.class.unwrap_or_default());
         Ok(Self { envelope, lane, named_by: named.by, fingerprint, now: rules.now })
@@ -123,7 +128,24 @@ pub(crate) fn record_of(
         key: fixed.key.clone(),
         origin_id: fixed.origin_id.clone(),
         tags: fixed.tags.clone(),
+        occasion: fixed.schedule.clone().map(|schedule| store::Occasion {
+            schedule,
+            due: fixed.occurrence,
+            revision: fixed.revision,
+        }),
         args_fingerprint,
+    }
+}
+
+/// Lists what is wrong with a request whoever sends it, and whenever.
+pub(crate) fn problems_of(request: Request) -> Vec<Problem> {
+    let namespace = Namespace::default();
+    let rules =
+        Rules { namespace: &namespace, now: Millis(0), payload_limit: usize::MAX, producer: "" };
+    match Draft::new(request, &rules) {
+        Err(EnqueueError::Invalid(Problems(problems))) => problems,
+        // Nothing is sent, and no payload is too large.
+        Ok(_) | Err(_) => Vec::new(),
     }
 }
 

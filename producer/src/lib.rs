@@ -37,8 +37,10 @@
 )]
 
 mod bulk;
+mod cancel;
 mod draft;
 mod error;
+pub mod fields;
 mod find;
 mod follow_up;
 mod known;
@@ -48,6 +50,7 @@ mod producer;
 mod request;
 mod submission;
 
+pub use self::cancel::CancelError;
 pub use self::error::{EnqueueError, Problem, Problems};
 pub use self::follow_up::{Enqueuer, FollowUpError, MAX_FOLLOW_UP_BYTES, MAX_FOLLOW_UPS};
 pub use self::producer::{Accepted, Enqueue, Options, Producer};

@@ -9,15 +9,19 @@ const LIKE: f64 = 0.6;
 #[must_use]
 pub fn unknown(what: &str, written: &str, names: &[&str]) -> String {
     let shown: String = written.chars().take(40).collect();
-    let nearest = names
-        .iter()
-        .map(|name| (strsim::normalized_damerau_levenshtein(written, name), name))
-        .filter(|(likeness, _)| *likeness >= LIKE)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other));
+    let nearest = of(written, names.iter().copied());
     match nearest {
-        Some((_, name)) => format!("there is no {what} {shown:?}; did you mean {name:?}?"),
+        Some(name) => format!("there is no {what} {shown:?}; did you mean {name:?}?"),
         None => format!("there is no {what} {shown:?}; there are {}", names.join(", ")),
     }
+}
+
+/// Returns the one of `names` that is most like `written`; none where none is a likely slip of it.
+#[must_use]
+pub fn of<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let likeness = |name| (strsim::normalized_damerau_levenshtein(written, name), name);
+    let like = names.into_iter().map(likeness).filter(|(likeness, _)| *likeness >= LIKE);
+    like.max_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, name)| name)
 }
 
 #[cfg(test)]

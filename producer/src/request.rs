@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use leveret_common::clock::Millis;
-use leveret_common::name::Class;
+use leveret_common::name::{Class, ScheduleName};
 use serde::Serialize;
 
+use crate::draft;
+use crate::error::Problem;
 use crate::producer::Enqueue;
 
 /// A task to enqueue.
@@ -29,6 +31,15 @@ pub struct Request {
     pub(crate) max_attempts: Option<u32>,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) result_ttl: Option<Duration>,
+    pub(crate) occasion: Option<Occasion>,
+}
+
+/// The occurrence of a schedule that a task is put in for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Occasion {
+    pub(crate) schedule: ScheduleName,
+    pub(crate) due: Millis,
+    pub(crate) revision: u32,
 }
 
 /// The args document, and what is known about it.
@@ -74,6 +85,13 @@ impl Request {
         }
     }
 
+    /// Lists what is wrong with it, as far as no setting decides that; [`super::Producer::check`]
+    /// tells all.
+    #[must_use]
+    pub fn problems(self) -> Vec<Problem> {
+        draft::problems_of(self)
+    }
+
     fn with(kind: String, args: Args) -> Self {
         Self {
             kind,
@@ -89,6 +107,7 @@ impl Request {
             max_attempts: None,
             tags: BTreeMap::new(),
             result_ttl: None,
+            occasion: None,
         }
     }
 }
@@ -144,4 +163,8 @@ setters! {
     };
     /// Sets how long the result is kept; zero keeps none, and at most 365 days are kept.
     result_ttl(ttl: Duration) |request| request.result_ttl = Some(ttl);
+    /// Says that the task is an occurrence of `schedule`: which instant of it, under which revision.
+    occurrence(schedule: ScheduleName, due: Millis, revision: u32) |request| {
+        request.occasion = Some(Occasion { schedule, due, revision })
+    };
 }

@@ -5,19 +5,11 @@
 //! `null` are the same; absent args are `null`. All mistakes are collected, so that a sender
 //! learns them in one answer.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::time::Duration;
-
-use chrono::DateTime;
-use leveret_common::clock::Millis;
-use leveret_common::duration;
+use leveret_common::envelope::header::MAX_MAX_ATTEMPTS;
 use leveret_common::name::Class;
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
 
 use crate::error::Problem;
-use crate::nearest;
+use crate::fields::{self, Fields};
 use crate::request::Request;
 
 /// The fields of a task.
@@ -51,198 +43,67 @@ impl Submission {
     /// # Errors
     /// A sentence, when the text is not one JSON object.
     pub fn read(json: &[u8], key: Option<&str>) -> Result<Self, String> {
-        let fields: Fields<'_> = serde_json::from_slice(json).map_err(|error| {
+        let mut fields = Fields::read(json, &FIELDS).map_err(|error| {
             format!(
                 "it is not one JSON object, such as {{\"kind\": \"email.welcome\", \"args\": {{}}}}: \
                  {error}"
             )
         })?;
-        let mut reader = Reader { fields: fields.0, problems: Vec::new() };
-        reader.check_names();
-        let kind = reader.take("kind", text);
-        if kind.is_none() && !reader.problems.iter().any(|problem| problem.field == "kind") {
-            reader.refuse("kind", "it is missing; it names what to do, such as \"email.welcome\"");
-        }
-        let args = reader.take("args", |raw| Ok(raw.get().to_owned()));
-        let mut request =
-            Request::from_json(kind.unwrap_or_default(), args.unwrap_or("null".into()));
-        reader.fill(&mut request);
-        if let Some(key) = reader.key(key) {
+        let kind =
+            fields.demand("kind", "names what to do, such as \"email.welcome\"", fields::text);
+        let args = fields.take("args", |raw| Ok(raw.get().to_owned()));
+        let request = Request::from_json(kind.unwrap_or_default(), args.unwrap_or("null".into()));
+        let mut request = filled(&mut fields, request);
+        if let Some(key) = key_of(&mut fields, key) {
             request = request.key(key);
         }
-        Ok(Self { request, problems: reader.problems })
+        Ok(Self { request, problems: fields.into_problems() })
     }
 }
 
-struct Reader<'a> {
-    fields: Vec<(String, &'a RawValue)>,
-    problems: Vec<Problem>,
-}
-
-impl Reader<'_> {
-    fn refuse(&mut self, field: &str, why: impl fmt::Display) {
-        self.problems.push(Problem::new(field, why));
+fn filled(fields: &mut Fields<'_>, request: Request) -> Request {
+    let mut filled = request;
+    if let Some(queue) = fields.take("queue", fields::text) {
+        filled = filled.queue(queue);
     }
-
-    /// Notes unknown and repeated fields.
-    fn check_names(&mut self) {
-        let mut seen: Vec<&str> = Vec::new();
-        let mut found = Vec::new();
-        for (name, _) in &self.fields {
-            if seen.contains(&name.as_str()) {
-                found.push(Problem::new(name.as_str(), "it stands there twice; give it once"));
-            } else if !FIELDS.contains(&name.as_str()) {
-                found.push(Problem::new(name.as_str(), nearest::unknown("field", name, &FIELDS)));
-            }
-            // A name is only compared with those that exist, so that this stays linear.
-            if FIELDS.contains(&name.as_str()) {
-                seen.push(name);
-            }
-        }
-        self.problems.extend(found.into_iter().take(FIELDS.len()));
+    if let Some(class) = fields.take("class", fields::parsed::<Class>) {
+        filled = filled.class(class);
     }
-
-    /// Reads a field with `read`; nothing where it is absent, `null` or wrong.
-    fn take<T>(
-        &mut self,
-        name: &str,
-        read: impl FnOnce(&RawValue) -> Result<T, String>,
-    ) -> Option<T> {
-        let (_, raw) = self.fields.iter().find(|(field, _)| field == name)?;
-        if raw.get() == "null" {
-            return None;
-        }
-        read(raw).map_err(|why| self.refuse(name, why)).ok()
+    if let Some(delay) = fields.take("delay", fields::span) {
+        filled = filled.delay(delay);
     }
-
-    fn fill(&mut self, request: &mut Request) {
-        let mut filled = std::mem::replace(request, Request::from_json("", ""));
-        if let Some(queue) = self.take("queue", text) {
-            filled = filled.queue(queue);
-        }
-        if let Some(class) = self.take("class", class) {
-            filled = filled.class(class);
-        }
-        if let Some(delay) = self.take("delay", span) {
-            filled = filled.delay(delay);
-        }
-        if let Some(at) = self.take("at", instant) {
-            filled = filled.at(at);
-        }
-        if let Some(id) = self.take("id", text) {
-            filled = filled.id(id);
-        }
-        if let Some(expires) = self.take("expires", span) {
-            filled = filled.expires(expires);
-        }
-        if let Some(timeout) = self.take("timeout", span) {
-            filled = filled.timeout(timeout);
-        }
-        if let Some(attempts) = self.take("max_attempts", number) {
-            filled = filled.max_attempts(attempts);
-        }
-        for (name, value) in self.take("tags", tags).unwrap_or_default() {
-            filled = filled.tag(name, value);
-        }
-        *request = filled;
+    if let Some(at) = fields.take("at", fields::instant) {
+        filled = filled.at(at);
     }
+    if let Some(id) = fields.take("id", fields::text) {
+        filled = filled.id(id);
+    }
+    if let Some(expires) = fields.take("expires", fields::span) {
+        filled = filled.expires(expires);
+    }
+    if let Some(timeout) = fields.take("timeout", fields::span) {
+        filled = filled.timeout(timeout);
+    }
+    let attempts = |raw: &_| fields::number(raw, &(1..=MAX_MAX_ATTEMPTS));
+    if let Some(attempts) = fields.take("max_attempts", attempts) {
+        filled = filled.max_attempts(attempts);
+    }
+    for (name, value) in fields.take("tags", fields::tags).unwrap_or_default() {
+        filled = filled.tag(name, value);
+    }
+    filled
+}
 
-    /// Settles the key: the field and the header are the same thing.
-    fn key(&mut self, header: Option<&str>) -> Option<String> {
-        let field = self.take("key", text);
-        match (field, header) {
-            (Some(field), Some(header)) if field != header => {
-                self.refuse("key", "it differs from the Idempotency-Key header; send one of them");
-                None
-            }
-            (Some(field), _) => Some(field),
-            (None, header) => header.map(str::to_owned),
+/// Settles the key: the field and the header are the same thing.
+fn key_of(fields: &mut Fields<'_>, header: Option<&str>) -> Option<String> {
+    let field = fields.take("key", fields::text);
+    match (field, header) {
+        (Some(field), Some(header)) if field != header => {
+            fields.refuse("key", "it differs from the Idempotency-Key header; send one of them");
+            None
         }
-    }
-}
-
-fn text(raw: &RawValue) -> Result<String, String> {
-    serde_json::from_str(raw.get())
-        .map_err(|_| format!("it is {}; write text, such as \"mail\"", sort(raw)))
-}
-
-fn class(raw: &RawValue) -> Result<Class, String> {
-    text(raw)?.parse::<Class>().map_err(|error| error.to_string())
-}
-
-fn span(raw: &RawValue) -> Result<Duration, String> {
-    let text = match serde_json::from_str::<String>(raw.get()) {
-        Ok(text) => text,
-        // The reader of durations says best what is wrong with a bare number.
-        Err(_) if sort(raw) == "a number" => raw.get().to_owned(),
-        Err(_) => {
-            return Err(format!("it is {}; write text with a unit, such as \"30s\"", sort(raw)));
-        }
-    };
-    duration::parse(&text).map_err(|error| error.to_string())
-}
-
-fn instant(raw: &RawValue) -> Result<Millis, String> {
-    let form = "write RFC 3339 with an offset, such as \"2030-01-31T08:00:00Z\"";
-    let text: String =
-        serde_json::from_str(raw.get()).map_err(|_| format!("it is {}; {form}", sort(raw)))?;
-    let at =
-        DateTime::parse_from_rfc3339(&text).map_err(|_| format!("it is not an instant; {form}"))?;
-    let millis = u64::try_from(at.timestamp_millis()).map_err(|_| {
-        "it is before 1970; leave it out to have the task started at once".to_owned()
-    })?;
-    // Never early: what is finer than a millisecond is rounded up.
-    let finer = at.timestamp_subsec_nanos() % 1_000_000;
-    Ok(Millis(millis + u64::from(finer > 0)))
-}
-
-fn number(raw: &RawValue) -> Result<u32, String> {
-    serde_json::from_str(raw.get())
-        .map_err(|_| format!("it is {}; write a whole number within 1 and 1000", sort(raw)))
-}
-
-fn tags(raw: &RawValue) -> Result<BTreeMap<String, String>, String> {
-    serde_json::from_str(raw.get()).map_err(|_| {
-        "it is not an object of text; write one, such as {\"tenant\": \"42\"}".to_owned()
-    })
-}
-
-/// Names what sort of JSON value it is.
-fn sort(raw: &RawValue) -> &'static str {
-    match raw.get().as_bytes().first() {
-        Some(b'"') => "text",
-        Some(b'{') => "an object",
-        Some(b'[') => "a list",
-        Some(b't' | b'f') => "true or false",
-        Some(b'n') => "null",
-        Some(_) | None => "a number",
-    }
-}
-
-/// The fields of an object in the order in which they stand, repeated ones included.
-struct Fields<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Fields<'de> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_map(FieldsVisitor).map(Self)
-    }
-}
-
-struct FieldsVisitor;
-
-impl<'de> Visitor<'de> for FieldsVisitor {
-    type Value = Vec<(String, &'de RawValue)>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an object with the fields of a task")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut fields = Vec::new();
-        while let Some(field) = map.next_entry()? {
-            fields.push(field);
-        }
-        Ok(fields)
+        (Some(field), _) => Some(field),
+        (None, header) => header.map(str::to_owned),
     }
 }
 
@@ -295,16 +156,5 @@ mod tests {
         assert!(problems(r#"{"kind": "a", "key": "k"}"#, Some("k")).is_empty());
         assert!(problems(r#"{"kind": "a"}"#, Some("k")).is_empty());
         assert_eq!(problems(r#"{"kind": "a", "key": "k"}"#, Some("other")).len(), 1);
-    }
-
-    #[test]
-    fn an_instant_is_read_with_its_offset_and_rounded_up() {
-        let read = |text: &str| {
-            instant(&RawValue::from_string(format!("\"{text}\"")).unwrap()).map(|at| at.0)
-        };
-        assert_eq!(read("1970-01-01T01:00:00+01:00"), Ok(0));
-        assert_eq!(read("1970-01-01T00:00:00.0011Z"), Ok(2));
-        assert!(read("1970-01-01T00:00:00").is_err());
-        assert!(read("1969-12-31T23:59:59Z").unwrap_err().contains("before 1970"));
     }
 }

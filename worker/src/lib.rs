@@ -3,7 +3,8 @@
 //! Read in this order: [`handler`] (what a user writes), [`Worker`] (the parts and their order),
 //! [`fetch`] (from lanes to slots), [`settle`] (from a delivery to its ack; the safety of Leveret
 //! is in [`settle::journey`]), [`execute`] and [`decide`] (one attempt and what it means),
-//! [`heartbeat`] and [`contact`] (who lives), [`control`] (what operators ask).
+//! [`heartbeat`] and [`contact`] (who lives), [`control`] (what operators ask), `schedules` (what
+//! the program declares).
 //!
 //! Guarantees: an accepted task ends as done or as a dead letter, whatever is killed; it runs
 //! again only in the windows that `docs/guarantees.md` lists.
@@ -27,7 +28,7 @@ pub mod fetch;
 pub mod handler;
 pub mod heartbeat;
 pub mod lanes;
-pub mod probe;
+mod schedules;
 pub mod settle;
 pub mod shared;
 pub mod slot;

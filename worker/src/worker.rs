@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use leveret_beat::timetable::TimetableError;
 use leveret_common::backend::Backend;
 use leveret_common::desk::Keeper;
 use leveret_common::id::Owner;
@@ -24,6 +25,7 @@ use crate::fetch::picker::Picker;
 use crate::handler::Registry;
 use crate::heartbeat;
 use crate::lanes::Lanes;
+use crate::schedules;
 use crate::settle::holdings::Holdings;
 use crate::settle::pipeline;
 use crate::shared::Shared;
@@ -51,14 +53,19 @@ pub enum WorkerError {
     /// The system gives no threads.
     #[error("failed to start the threads that run handlers: {0}")]
     Threads(#[source] std::io::Error),
+    /// Schedules that the program declares are wrong.
+    #[error("failed to declare schedules: {0}")]
+    Schedules(#[source] TimetableError),
 }
 
 impl Worker {
     /// Creates a worker of these kinds on `backend`.
     ///
     /// # Errors
-    /// When the threads for handlers cannot be started.
+    /// When the threads for handlers cannot be started, or when a declared schedule is wrong.
     pub fn new(backend: Backend, registry: Registry, config: Config) -> Result<Self, WorkerError> {
+        let producer = Producer::new(backend.clone(), config.enqueue.clone());
+        schedules::check(&registry, &producer).map_err(WorkerError::Schedules)?;
         let runtime = HandlerRuntime::start()?;
         let lanes = Arc::new(Lanes::new(&config.queues, &config.classes));
         let controls = Arc::new(Controls::new(config.slots));
@@ -69,7 +76,7 @@ impl Worker {
             buffer: Buffer::new(Picker::new(&config.classes, config.strict)),
             slots: Slots::new(config.slots),
             handlers: Spawner::on(runtime.handle()),
-            producer: Producer::new(backend.clone(), config.enqueue.clone()),
+            producer,
             backend,
             registry,
             config,
@@ -117,6 +124,7 @@ impl Worker {
         shared.spawn(&beats, control::run(Arc::clone(&shared), stop.clone(), end.clone()));
         let keeper = Keeper::new(shared.backend.clone(), shared.config.queues.clone());
         shared.spawn(&keepers, keeper.run(shared.stop.clone()));
+        shared.spawn(&keepers, schedules::run(Arc::clone(&shared)));
         for lane in shared.lanes.names() {
             let intake = intake::run(Arc::clone(&shared), lane.clone(), sorters.clone());
             shared.spawn(&intakes, intake);

@@ -1,30 +1,48 @@
-//! A cron expression: five fields, as in crontab(5), and the instants it names.
+//! An expression, and the instants it names.
 //!
-//! [`syntax`] decides what may be written, `croner` which wall-clock minutes a field list names,
-//! and [`firing`] which instant each of those is in a zone. `croner` is asked for wall-clock times
-//! only: its own rule for days on which the clocks change treats `0 2 * * *` and `0,30 2 * * *`
-//! differently. Nothing here reads a clock. Guards that an expression which was accepted fires at
-//! some time.
+//! Five fields as in crontab(5), six or seven as in Quartz, words (`@daily`), intervals
+//! (`every 90s`) and single instants (`at 2027-01-01T09:00`). [`syntax`] reads them, [`wall`] finds
+//! the next wall-clock time that a list of fields names, and [`firing`] which instant that is in a
+//! zone. Nothing here reads a clock. Guards that the answer is strictly later than the instant asked
+//! about, that it is the same for everybody who asks, that it is found in bounded time, and that an
+//! expression which was accepted is due at some time.
 
-mod firing;
+mod day_fields;
+mod days;
+mod field;
+pub(crate) mod firing;
+mod interval;
+mod once;
+mod problem;
 mod syntax;
+mod wall;
+mod words;
+pub mod zone;
 
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Datelike, NaiveDateTime, Utc};
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use croner::Cron;
-use croner::parser::{CronParser, Seconds, Year};
 
-/// A parsed cron expression.
+pub(crate) use self::problem::excerpt;
+pub use self::problem::{ExpressionError, Field, Problem};
+pub(crate) use self::words::listed;
+
+use self::wall::Wall;
+
+/// The longest expression, in bytes: a list of every minute and every hour fits.
+pub const MAX_LENGTH: usize = 512;
+
+/// A parsed expression.
 ///
-/// The fields are minute, hour, day of month, month and day of week. 0 and 7 are Sunday; names
-/// (`JAN`, `MON`) may be used; when day of month and day of week are both restricted, a day that
-/// matches *either* fires, and a field that begins with `*` (such as `*/2`) is not restricted, so
-/// that then *both* have to match. Beyond crontab: `L` (last day), `LW`, `15W` (nearest workday),
-/// `5L` (last Friday), `5#3` (third Friday), `?` for `*` in the day fields, and the words
-/// `@hourly`, `@daily`, `@midnight`, `@weekly`, `@monthly`, `@yearly` and `@annually`.
+/// **Five fields** (crontab): minute, hour, day of month, month, day of week. 0 and 7 are Sunday;
+/// names (`JAN`, `MON`) may be used; when day of month and day of week are both restricted, a day
+/// that matches *either* counts, and a field that begins with `*` (such as `*/2`) is not restricted,
+/// so that then *both* have to match. **Six or seven fields** (Quartz): a second before them, a year
+/// (1970 to 2099) behind them, 1 is Sunday, ranges may wrap (`FRI-MON`, `22-4`), `5/15` means from 5
+/// on each 15, and one of the day fields is `?`. Both know `L` (last day), `L-3`, `15W` (nearest
+/// workday), `LW`, the last Friday (`FRIL`) and the third Friday (`FRI#3`).
 ///
 /// # Examples
 ///
@@ -40,85 +58,76 @@ use croner::parser::{CronParser, Seconds, Year};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expression {
-    text: String,
-    cron: Cron,
-    repeats: bool,
+    text: Box<str>,
+    kind: Kind,
 }
 
-/// Why a text is not a cron expression.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("failed to read the cron expression `{text}`: {problem}")]
-pub struct ExpressionError {
-    text: String,
-    problem: Problem,
-}
-
-/// What is wrong with an expression, and what to write instead.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Problem {
-    /// It is longer than an expression needs to be.
-    #[error("it has {0} characters; the limit is {max}", max = syntax::MAX_LENGTH)]
-    TooLong(usize),
-    /// Not five fields.
-    #[error(
-        "it has {0} fields; write five: minute, hour, day of month, month, day of week, \
-         as in `30 2 * * *`"
-    )]
-    FieldCount(usize),
-    /// A word that begins with `@` and is none of ours.
-    #[error("there is no such word; the words are {words}", words = syntax::words())]
-    UnknownWord,
-    /// A part of a field that means nothing there.
-    #[error("`{part}` means nothing in the field {field}, which takes {takes}")]
-    Part {
-        /// The field's name.
-        field: &'static str,
-        /// What was written.
-        part: String,
-        /// What may be written.
-        takes: &'static str,
-    },
-    /// The fields are each well formed, but a range or number in them is not.
-    #[error("{0}")]
-    Value(String),
-    /// No day has that date.
-    #[error("it would never fire: no day has that day and month")]
-    Never,
-}
-
-impl ExpressionError {
-    /// Returns what is wrong.
-    #[must_use]
-    pub const fn problem(&self) -> &Problem {
-        &self.problem
-    }
+/// What an expression names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Kind {
+    /// Times of the wall clock.
+    Wall(Wall),
+    /// Instants at one distance, in seconds.
+    Every { interval: u32, phase: u32 },
+    /// One instant.
+    Instant(i64),
+    /// One time of the wall clock.
+    Local { wall: i64, zone: Option<Tz> },
 }
 
 impl Expression {
-    /// Returns the first instant strictly after `after` at which the expression fires in `zone`.
+    /// Returns the first instant strictly after `after` at which the expression is due in `zone`.
     ///
-    /// On days without a change of the clocks: when the wall clock shows a matching minute. When
-    /// the clocks change, by the rule of cron(8):
+    /// On days without a change of the clocks: when the wall clock shows a matching time. When the
+    /// clocks change:
     ///
-    /// - An expression of *fixed* times, whose minute and hour do not begin with `*`, fires for
-    ///   times that the clocks jump over once, at the first instant after the gap, and for times
-    ///   that happen twice only the first time.
-    /// - An expression that *repeats* within the day follows the wall clock: nothing for times
-    ///   that do not exist, both times for times that happen twice.
+    /// - An expression of *fixed* times, whose minute and hour do not begin with `*` (nor are
+    ///   `0/15`, with Quartz), is due for times that the clocks jump over once, at the first instant
+    ///   after the gap, and for times that come twice only the first time.
+    /// - An expression that *repeats* is due both times for times that come twice. For times that
+    ///   the clocks jump over it is due at the first instant after the gap, unless it repeats in
+    ///   every hour: then nothing is missing.
     ///
-    /// `None` when `after` or the answer lies outside of the years 1 to 4999.
+    /// `every` knows no clocks, and `at` is a fixed time. `None` when there is none before 2100.
     #[must_use]
     pub fn next(&self, zone: Tz, after: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        // chrono panics where a zone's offset leads out of its own calendar.
-        if !(1..5_000).contains(&after.year()) {
-            return None;
+        // Every instant is a whole second: later than its fraction is later than the second.
+        DateTime::from_timestamp(self.next_second(zone, after.timestamp())?, 0)
+    }
+
+    /// Returns the zone that the expression names itself, which only `at` can.
+    #[must_use]
+    pub const fn zone(&self) -> Option<Tz> {
+        match self.kind {
+            Kind::Local { zone, .. } => zone,
+            Kind::Wall(_) | Kind::Every { .. } | Kind::Instant(_) => None,
         }
-        if self.repeats {
-            firing::next_repeating(zone, after, |from| self.next_on_the_wall(from))
-        } else {
-            firing::next_fixed(zone, after, |from| self.next_on_the_wall(from))
+    }
+
+    /// Whether an `at` that names its own zone names the same instant in `zone`; so does everything
+    /// that names none.
+    pub(crate) fn agrees_with(&self, zone: Tz) -> bool {
+        match self.kind {
+            Kind::Local { wall, zone: Some(own) } => {
+                firing::first(own, wall) == firing::first(zone, wall)
+            }
+            Kind::Local { zone: None, .. }
+            | Kind::Wall(_)
+            | Kind::Every { .. }
+            | Kind::Instant(_) => true,
         }
+    }
+
+    /// Whether it is due at other instants in another zone.
+    #[must_use]
+    pub const fn depends_on_zone(&self) -> bool {
+        matches!(self.kind, Kind::Wall(_) | Kind::Local { zone: None, .. })
+    }
+
+    /// Says it in words: `at 02:00 on the last Friday of each month`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        words::words(&self.kind)
     }
 
     /// Returns the expression as it was written.
@@ -127,8 +136,23 @@ impl Expression {
         &self.text
     }
 
-    fn next_on_the_wall(&self, after: NaiveDateTime) -> Option<NaiveDateTime> {
-        self.cron.find_next_occurrence(&after, false).ok()
+    /// [`Expression::next`] in seconds since 1970.
+    pub(crate) fn next_second(&self, zone: Tz, after: i64) -> Option<i64> {
+        let next = match &self.kind {
+            Kind::Wall(wall) => {
+                // The wall clock of no zone is a day ahead or behind.
+                let after = after.max(-2 * wall::DAY);
+                firing::next(zone, wall.clocks, after, |from| wall.next(from))?
+            }
+            Kind::Every { interval, phase } => {
+                let (interval, phase) = (i64::from(*interval), i64::from(*phase));
+                let turn = after.max(-1).saturating_sub(phase).div_euclid(interval) + 1;
+                turn.checked_mul(interval)?.checked_add(phase)?
+            }
+            Kind::Instant(second) => *second,
+            Kind::Local { wall, zone: own } => firing::first(own.unwrap_or(zone), *wall)?,
+        };
+        (next > after && next < wall::END).then_some(next)
     }
 }
 
@@ -136,10 +160,10 @@ impl FromStr for Expression {
     type Err = ExpressionError;
 
     fn from_str(text: &str) -> Result<Self, ExpressionError> {
-        read(text).map_err(|problem| ExpressionError {
-            text: text.chars().take(syntax::MAX_LENGTH).collect(),
-            problem,
-        })
+        match syntax::read(text) {
+            Ok(kind) => Ok(Self { text: text.trim_ascii().into(), kind }),
+            Err(problems) => Err(ExpressionError::new(text, problems)),
+        }
     }
 }
 
@@ -149,30 +173,21 @@ impl fmt::Display for Expression {
     }
 }
 
-fn read(text: &str) -> Result<Expression, Problem> {
-    let fields = syntax::fields(text)?;
-    let stepped_star = |field: &str| field.starts_with('*') && field != "*";
-    let cron = CronParser::builder()
-        .seconds(Seconds::Disallowed)
-        .year(Year::Disallowed)
-        // croner calls `*/2` a restriction, crontab does not.
-        .dom_and_dow(stepped_star(&fields[2]) || stepped_star(&fields[4]))
-        .build()
-        .parse(&fields.join(" "))
-        .map_err(|why| Problem::Value(why.to_string()))?;
-    let repeats = fields[..2].iter().any(|field| field.starts_with('*'));
-    let expression = Expression { text: text.trim().to_owned(), cron, repeats };
-    match expression.next_on_the_wall(DateTime::UNIX_EPOCH.naive_utc()) {
-        Some(_) => Ok(expression),
-        None => Err(Problem::Never),
-    }
-}
-
+#[cfg(test)]
+mod calendar_tests;
 #[cfg(test)]
 mod clock_change_tests;
 #[cfg(test)]
 mod oracle_tests;
 #[cfg(test)]
+mod quartz_tests;
+#[cfg(test)]
+mod refusal_tests;
+#[cfg(test)]
 mod second_opinion_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod words_tests;
+#[cfg(test)]
+mod zones_tests;

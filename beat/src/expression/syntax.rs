@@ -1,13 +1,17 @@
-//! What may be written in an expression, checked before `croner` sees it.
+//! Takes an expression apart: its words, its fields, and how the fields come together.
 //!
-//! `croner` replaces names anywhere in the text and skips empty list items, so that it reads
-//! `SUNMON` as Monday and `1,,2` as `1,2`. Guards that such a slip is an error that names its
-//! field. Ranges of numbers are left to `croner`.
+//! Guards that whatever text comes in is answered within the limit of its length, that all fields
+//! are looked at before an answer is given, and that an expression which is accepted is due at some
+//! time.
 
-use super::Problem;
-
-/// The longest expression: a list of every minute and every hour fits.
-pub(super) const MAX_LENGTH: usize = 512;
+use super::days::{Days, Rule};
+use super::field::{
+    DAY_OF_MONTH, Dialect, HOUR, MINUTE, MONTH, Piece, SECOND, Spec, YEAR, bits, each_item,
+};
+use super::firing::Clocks;
+use super::problem::{Problem, excerpt, nearest};
+use super::wall::{FIRST_YEAR, Wall, Years};
+use super::{Kind, MAX_LENGTH, day_fields, interval, once};
 
 const WORDS: [(&str, &str); 7] = [
     ("@hourly", "0 * * * *"),
@@ -19,99 +23,256 @@ const WORDS: [(&str, &str); 7] = [
     ("@annually", "0 0 1 1 *"),
 ];
 
-const MONTHS: [&str; 12] =
-    ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
-const DAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
-
-struct Field {
-    name: &'static str,
-    takes: &'static str,
-    names: &'static [&'static str],
+/// Reads an expression.
+pub(super) fn read(text: &str) -> Result<Kind, Vec<Problem>> {
+    if text.len() > MAX_LENGTH {
+        let why = format!("it has {} bytes; the limit is {MAX_LENGTH}", text.len());
+        return Err(vec![Problem::new(1, why)]);
+    }
+    let pieces: Vec<Piece<'_>> = pieces(text).collect();
+    match pieces.as_slice() {
+        [word, rest @ ..] if word.text.starts_with('@') => {
+            read_fields(&self::pieces(spelled(*word, rest)?).collect::<Vec<_>>())
+        }
+        [word, rest @ ..] if word.is("every") => interval::read(*word, rest),
+        [word, rest @ ..] if word.is("at") => once::read(*word, rest),
+        pieces => read_fields(pieces),
+    }
 }
 
-const FIELDS: [Field; 5] = [
-    Field {
-        name: "minute",
-        takes: "0-59, `*`, ranges `1-5`, steps `*/5` and `1-30/5`, and lists of them",
-        names: &[],
-    },
-    Field {
-        name: "hour",
-        takes: "0-23, `*`, ranges `1-5`, steps `*/5` and `1-20/5`, and lists of them",
-        names: &[],
-    },
-    Field {
-        name: "day of month",
-        takes: "1-31, `*`, `?`, `L`, `LW`, `15W`, ranges, steps, and lists of them",
-        names: &[],
-    },
-    Field {
-        name: "month",
-        takes: "1-12, JAN-DEC, `*`, ranges, steps, and lists of them",
-        names: &MONTHS,
-    },
-    Field {
-        name: "day of week",
-        takes: "0-7 (0 and 7 are Sunday), SUN-SAT, `*`, `?`, `5L`, `5#3`, ranges, steps, and lists of them",
-        names: &DAYS,
-    },
-];
+/// Splits a text at its blanks.
+fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
+    let (mut rest, mut column) = (text, 1);
+    std::iter::from_fn(move || {
+        let begin = rest.find(|c: char| !c.is_ascii_whitespace())?;
+        column += begin;
+        let tail = &rest[begin..];
+        let end = tail.find(|c: char| c.is_ascii_whitespace()).unwrap_or(tail.len());
+        let piece = Piece { text: &tail[..end], column };
+        column += piece.text.chars().count();
+        rest = &tail[end..];
+        Some(piece)
+    })
+}
 
-/// Splits an expression into its five fields, in capitals, or spells out its word.
-pub(super) fn fields(text: &str) -> Result<[String; 5], Problem> {
-    if text.len() > MAX_LENGTH {
-        return Err(Problem::TooLong(text.len()));
+/// Returns the fields that a word stands for.
+fn spelled(word: Piece<'_>, rest: &[Piece<'_>]) -> Result<&'static str, Vec<Problem>> {
+    let known = WORDS.iter().find(|(known, _)| word.is(known));
+    let problem = match (known, rest) {
+        (Some((_, fields)), []) => return Ok(fields),
+        (Some(_), [other, ..]) => {
+            let why =
+                format!("`{}` means nothing there; a word stands alone", excerpt(other.text, 40));
+            Problem::new(other.column, why).suggest(word.text)
+        }
+        (None, rest) => {
+            let known = WORDS.map(|(known, _)| known);
+            let why = format!("there is no such word; there are {}", known.join(", "));
+            let problem = Problem::new(word.column, why);
+            match (nearest(word.text, known), rest) {
+                (_, [interval]) if word.is("@every") => {
+                    problem.suggest(format!("every {}", excerpt(interval.text, 40)))
+                }
+                (Some(known), _) => problem.suggest(known),
+                (None, _) => problem,
+            }
+        }
+    };
+    Err(vec![problem])
+}
+
+fn read_fields(pieces: &[Piece<'_>]) -> Result<Kind, Vec<Problem>> {
+    let zero = Piece { text: "0", column: 1 };
+    let every = Piece { text: "*", column: 1 };
+    match *pieces {
+        [minute, hour, day, month, weekday] => {
+            let fields = Fields { second: zero, minute, hour, day, month, weekday, year: every };
+            fields.read(Dialect::Crontab)
+        }
+        [second, minute, hour, day, month, weekday] => {
+            let fields = Fields { second, minute, hour, day, month, weekday, year: every };
+            fields.read(Dialect::Quartz)
+        }
+        [second, minute, hour, day, month, weekday, year] => {
+            let fields = Fields { second, minute, hour, day, month, weekday, year };
+            fields.read(Dialect::Quartz)
+        }
+        _ => Err(vec![wrong_count(pieces)]),
     }
-    let text = text.trim();
-    let spelled = if text.starts_with('@') { word(text)? } else { text };
-    let fields: Vec<String> =
-        spelled.split_ascii_whitespace().map(str::to_ascii_uppercase).collect();
-    let count = fields.len();
-    let fields: [String; 5] = fields.try_into().map_err(|_| Problem::FieldCount(count))?;
-    for (index, (field, text)) in FIELDS.iter().zip(&fields).enumerate() {
-        for part in text.split(',') {
-            let last_of_list = text == part || !part.contains(['*', '?']);
-            if !last_of_list || !is_part(index, field, part) {
-                let part = part.to_owned();
-                return Err(Problem::Part { field: field.name, part, takes: field.takes });
+}
+
+fn wrong_count(pieces: &[Piece<'_>]) -> Problem {
+    let column = pieces.get(7).or(pieces.last()).map_or(1, |piece| piece.column);
+    let fields = if pieces.len() == 1 { "field" } else { "fields" };
+    let why = format!(
+        "it has {} {fields}; write five (minute, hour, day of month, month, day of week: \
+         `30 2 * * *`), six or seven (second first, and perhaps a year: `0 30 2 * * ?`), a word \
+         (`@daily`), `every 90s` or `at 2027-01-01T09:00`",
+        pieces.len()
+    );
+    let problem = Problem::new(column, why);
+    match pieces {
+        [one] if leveret_common::duration::parse(one.text).is_ok() => {
+            problem.suggest(format!("every {}", one.text))
+        }
+        [one] if once::is_instant(one.text) => problem.suggest(format!("at {}", one.text)),
+        [one] if WORDS.iter().any(|(word, _)| one.is(&word[1..])) => {
+            problem.suggest(format!("@{}", one.text.to_ascii_lowercase()))
+        }
+        _ => problem,
+    }
+}
+
+struct Fields<'t> {
+    second: Piece<'t>,
+    minute: Piece<'t>,
+    hour: Piece<'t>,
+    day: Piece<'t>,
+    month: Piece<'t>,
+    weekday: Piece<'t>,
+    year: Piece<'t>,
+}
+
+impl Fields<'_> {
+    fn read(&self, dialect: Dialect) -> Result<Kind, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut set = |piece, spec| {
+            bits(piece, spec, dialect).unwrap_or_else(|problem| {
+                problems.push(problem);
+                0
+            })
+        };
+        let (seconds, minutes) = (set(self.second, &SECOND), set(self.minute, &MINUTE));
+        let hours = set(self.hour, &HOUR);
+        let mut days = Days { rule: self.rule(dialect), ..Days::default() };
+        let read = day_fields::day_of_month(self.day, dialect, &mut days);
+        problems.extend(read.err());
+        let months = bits(self.month, &MONTH, dialect);
+        let months = months.unwrap_or_else(|problem| {
+            problems.push(problem);
+            0
+        });
+        problems.extend(day_fields::day_of_week(self.weekday, dialect, &mut days).err());
+        let years = self.years(dialect).unwrap_or_else(|problem| {
+            problems.push(problem);
+            None
+        });
+        if dialect == Dialect::Quartz {
+            problems.extend(self.day_fields_clash());
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let wall = Wall {
+            seconds,
+            minutes,
+            hours: hours as u32,
+            days,
+            months: months as u16,
+            years,
+            clocks: self.clocks(dialect, minutes, hours),
+        };
+        if wall.next(-1).is_none() {
+            return Err(vec![self.never(&wall, dialect)]);
+        }
+        Ok(Kind::Wall(wall))
+    }
+
+    /// Says that it is never due, at the field that says which days.
+    fn never(&self, wall: &Wall, dialect: Dialect) -> Problem {
+        let mut why = "it is never due: no month that it names has such a day".to_owned();
+        if wall.years.is_some() {
+            why.push_str(" in a year that it names");
+        }
+        if wall.days.rule == Rule::OfWeek {
+            day_fields::spec_of(dialect).problem(self.weekday, why)
+        } else {
+            DAY_OF_MONTH.problem(self.day, why)
+        }
+    }
+
+    /// crontab(5): a day field that begins with `*` restricts nothing, so that both have to match.
+    fn rule(&self, dialect: Dialect) -> Rule {
+        let every = |piece: Piece<'_>| matches!(piece.text, "*" | "?");
+        let star = |piece: Piece<'_>| piece.text.starts_with(['*', '?']);
+        match (every(self.day), every(self.weekday)) {
+            (true, true) => Rule::Every,
+            (false, true) => Rule::OfMonth,
+            (true, false) => Rule::OfWeek,
+            (false, false) if dialect == Dialect::Quartz => Rule::Both,
+            (false, false) if star(self.day) || star(self.weekday) => Rule::Both,
+            (false, false) => Rule::Either,
+        }
+    }
+
+    /// Quartz: one of the day fields, and one only, is `?`.
+    fn day_fields_clash(&self) -> Option<Problem> {
+        let spec = day_fields::spec_of(Dialect::Quartz);
+        let with = |day: &str, weekday: &str| {
+            let head = [self.second, self.minute, self.hour].map(|piece| piece.text).join(" ");
+            format!("{head} {day} {} {weekday}", self.month.text)
+        };
+        match (self.day.text, self.weekday.text) {
+            ("?", "?") => {
+                let why = "both day fields are `?`; one of them has to say which days";
+                Some(spec.problem(self.weekday, why).suggest(with("*", "?")))
+            }
+            ("?", _) | (_, "?") => None,
+            (day, "*") => {
+                let why = "with six or seven fields one of the day fields is `?`";
+                Some(spec.problem(self.weekday, why).suggest(with(day, "?")))
+            }
+            ("*", weekday) => {
+                let why = "with six or seven fields one of the day fields is `?`";
+                Some(DAY_OF_MONTH.problem(self.day, why).suggest(with("?", weekday)))
+            }
+            (day, weekday) => {
+                let why = format!(
+                    "both day fields are restricted, which Quartz does not know: write `?` in one \
+                     of them, and a second schedule for the other (`{}` and `{}`)",
+                    with(day, "?"),
+                    with("?", weekday)
+                );
+                Some(spec.problem(self.weekday, why))
             }
         }
     }
-    Ok(fields)
-}
 
-/// Lists the words for an error message.
-pub(super) fn words() -> String {
-    WORDS.map(|(word, _)| word).join(", ")
-}
-
-fn word(text: &str) -> Result<&'static str, Problem> {
-    let known = WORDS.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
-    known.map(|(_, fields)| *fields).ok_or(Problem::UnknownWord)
-}
-
-fn is_part(index: usize, field: &Field, part: &str) -> bool {
-    let is_value = |text: &str| is_number(text) || field.names.contains(&text);
-    let is_range = |text: &str| {
-        text.split_once('-').is_some_and(|(first, last)| is_value(first) && is_value(last))
-    };
-    match (index, part) {
-        (_, "*") | (2 | 4, "?") | (2, "L" | "LW") => return true,
-        (2, day) if day.strip_suffix('W').is_some_and(is_number) => return true,
-        (4, day) if day.strip_suffix('L').is_some_and(is_value) => return true,
-        (4, day)
-            if day.split_once('#').is_some_and(|(day, nth)| is_value(day) && is_number(nth)) =>
-        {
-            return true;
+    fn years(&self, dialect: Dialect) -> Result<Option<Box<Years>>, Problem> {
+        if self.year.text == "*" {
+            return Ok(None);
         }
-        _ => {}
+        let mut years = Box::new(Years::default());
+        each_item(self.year, &YEAR, |item| {
+            for year in YEAR.run(item, dialect)?.values(&YEAR) {
+                let bit = usize::from(year - FIRST_YEAR);
+                years[bit / 64] |= 1 << (bit % 64);
+            }
+            Ok(())
+        })?;
+        Ok(Some(years))
     }
-    match part.split_once('/') {
-        Some((range, step)) => (range == "*" || is_range(range)) && is_number(step),
-        None => is_value(part) || is_range(part),
+
+    /// cron(8): whether the times are fixed is told by how the minute and the hour are written.
+    fn clocks(&self, dialect: Dialect, minutes: u64, hours: u64) -> Clocks {
+        if hours == all(&HOUR) {
+            return Clocks::Hourly;
+        }
+        let repeats = |piece: Piece<'_>| {
+            let is_stepped = |item: Piece<'_>| {
+                item.split('/').is_some_and(|(start, _)| !start.text.contains('-'))
+            };
+            piece.text.starts_with('*')
+                || (dialect == Dialect::Quartz && piece.items().any(is_stepped))
+        };
+        if minutes == all(&MINUTE) || repeats(self.minute) || repeats(self.hour) {
+            Clocks::Repeating
+        } else {
+            Clocks::Fixed
+        }
     }
 }
 
-fn is_number(text: &str) -> bool {
-    (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+fn all(spec: &Spec) -> u64 {
+    u64::MAX >> (63 - spec.last)
 }

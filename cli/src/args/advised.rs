@@ -15,7 +15,7 @@ use super::CommandLine;
 const SOURCES: [&str; 6] =
     ["cli/src", "common/src", "gateway/src", "producer/src", "worker/src", "beat/src"];
 /// The pages that tell what to type.
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 9] = [
     "README.md",
     "docs/operations.md",
     "docs/http-api.md",
@@ -24,6 +24,7 @@ const PAGES: [&str; 8] = [
     "docs/exit-codes.md",
     "docs/configuration.md",
     "docs/guarantees.md",
+    "docs/schedules.md",
 ];
 
 /// Collects the files of a folder that end with `.rs`.
@@ -103,7 +104,13 @@ fn every_command_that_people_are_told_to_type_is_one() {
     let mut check = |path: &Path, command: &str, is_name: bool| {
         let refused = refused(command).filter(|_| !command.contains(['…', '|']));
         // The name of a command is no advice to type it without its arguments.
-        let is_bare = |error: &clap::Error| error.kind() == ErrorKind::MissingRequiredArgument;
+        let is_bare = |error: &clap::Error| {
+            matches!(
+                error.kind(),
+                ErrorKind::MissingRequiredArgument
+                    | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+            )
+        };
         if let Some(error) = refused.filter(|error| !(is_name && is_bare(error))) {
             wrong.push(format!("{}: leveret {command}\n{error}", path.display()));
         }

@@ -8,6 +8,7 @@ mod advised;
 mod dead;
 mod fleet;
 mod keys;
+mod schedule;
 mod task;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use self::dead::{Bulk, Chosen, DeadCommand, Group, Replay};
 pub(crate) use self::fleet::{Addressed, QueueCommand, WorkerCommand};
 use self::keys::KeyFlags;
+pub(crate) use self::schedule::{Backfill, Coming, Origin, Said, ScheduleCommand, Update, Write};
 pub(crate) use self::task::{Cancel, Enqueue, TaskCommand};
 use crate::report::Format;
 
@@ -50,7 +52,7 @@ pub(crate) struct Shared {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Starts gateway and worker in one process, without any configuration
+    /// Starts gateway, worker and beat in one process, without any configuration
     Dev,
     /// Starts a worker, or looks after those that run
     ///
@@ -62,6 +64,14 @@ pub(crate) enum Command {
     },
     /// Starts the HTTP gateway (needs broker.url and store.url)
     Gateway,
+    /// Starts a beat, which puts in what the timetable asks for (needs broker.url and store.url)
+    ///
+    /// Any number of them may run: one leads, the others stand by. SIGHUP has it read its
+    /// timetable file again.
+    Beat,
+    /// Shows the timetable, changes it, and says when what is due
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
     /// Enqueues tasks, shows what became of them, cancels them
     #[command(subcommand)]
     Task(TaskCommand),

@@ -18,6 +18,7 @@ use leveret_common::duration::DurationText;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use reqwest::{RequestBuilder, Response};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub(crate) use self::answers::Answers;
@@ -39,6 +40,8 @@ const CONNECT: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(180);
 /// Most of a foreign answer that is shown.
 const SHOWN: usize = 200;
+/// The header of the key that makes a request repeatable.
+const KEY: &str = "idempotency-key";
 /// Many lines, in requests and in answers.
 const NDJSON: &str = "application/x-ndjson";
 
@@ -88,6 +91,44 @@ impl Client {
         self.answer(&operation.into(), self.http.get(self.at(path)).timeout(self.patience)).await
     }
 
+    /// Asks for what is at `path`, to be read as a `T`.
+    ///
+    /// # Cancel safety
+    /// Only asks.
+    pub(crate) async fn get_as<T: DeserializeOwned>(
+        &self,
+        operation: impl Into<Operation>,
+        path: &str,
+    ) -> Result<T, Error> {
+        self.answer(&operation.into(), self.http.get(self.at(path)).timeout(self.patience)).await
+    }
+
+    /// Has what is at `path` replaced.
+    ///
+    /// # Cancel safety
+    /// Dropped, it may or may not have been replaced.
+    pub(crate) async fn put(
+        &self,
+        operation: impl Into<Operation>,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<Value, Error> {
+        let request = self.http.put(self.at(path)).json(body).timeout(self.patience);
+        self.answer(&operation.into(), request).await
+    }
+
+    /// Has what is at `path` deleted.
+    ///
+    /// # Cancel safety
+    /// Dropped, it may or may not have been deleted.
+    pub(crate) async fn delete(
+        &self,
+        operation: impl Into<Operation>,
+        path: &str,
+    ) -> Result<Value, Error> {
+        self.answer(&operation.into(), self.http.delete(self.at(path)).timeout(self.patience)).await
+    }
+
     /// Has something done.
     ///
     /// # Cancel safety
@@ -100,6 +141,21 @@ impl Client {
     ) -> Result<Value, Error> {
         let request = self.http.post(self.at(path)).json(body).timeout(self.patience);
         self.answer(&operation.into(), request).await
+    }
+
+    /// Has something done that `key` makes safe to ask for again.
+    ///
+    /// # Cancel safety
+    /// Dropped, it may or may not have been done: ask again with the same key.
+    pub(crate) async fn post_with_key(
+        &self,
+        operation: impl Into<Operation>,
+        path: &str,
+        key: &str,
+        body: &impl Serialize,
+    ) -> Result<Value, Error> {
+        let request = self.http.post(self.at(path)).header(KEY, key).json(body);
+        self.answer(&operation.into(), request.timeout(self.patience)).await
     }
 
     /// Asks for many lines.
@@ -179,7 +235,11 @@ impl Client {
         Error::Unreachable { operation, url: self.url.clone(), why, note, loss: Loss::Broken }
     }
 
-    async fn answer(&self, operation: &Operation, request: RequestBuilder) -> Result<Value, Error> {
+    async fn answer<T: DeserializeOwned>(
+        &self,
+        operation: &Operation,
+        request: RequestBuilder,
+    ) -> Result<T, Error> {
         let response = self.send(operation, request).await?;
         let text = response.text().await.map_err(|error| self.lost(operation, &error))?;
         serde_json::from_str(&text).map_err(|_| self.alien(operation, &text))

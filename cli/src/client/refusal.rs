@@ -27,6 +27,9 @@ pub(crate) struct Refusal {
 /// One thing that is wrong with a request.
 #[derive(Debug, Deserialize)]
 struct Flaw {
+    /// Which of several things it is about.
+    #[serde(default)]
+    place: Option<String>,
     #[serde(default)]
     field: String,
     #[serde(default)]
@@ -76,8 +79,9 @@ impl fmt::Display for Refusal {
         let detail = if self.detail.is_empty() { &self.title } else { &self.detail };
         write!(f, "{detail} ({} {})", self.status, self.sort())?;
         if self.errors.len() > 1 {
-            for Flaw { field, why } in &self.errors {
-                write!(f, "\n  {field}: {why}")?;
+            for Flaw { place, field, why } in &self.errors {
+                let place = place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
+                write!(f, "\n  {place}{field}: {why}")?;
             }
         }
         if let (StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT, Some(id)) =

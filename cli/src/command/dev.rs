@@ -1,8 +1,8 @@
-//! `leveret dev`: gateway and worker in one process, without any configuration.
+//! `leveret dev`: gateway, worker and beat in one process, without any configuration.
 //!
 //! On the embedded backend it is the whole product; where broker.url and store.url are set it uses
 //! those. It performs `demo.echo` beside the kinds of the configuration, and serves every queue
-//! that one of them names.
+//! that one of them names. It keeps the timetable, too.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 use crate::assemble::{self, Ground};
 use crate::error::Error;
 use crate::report::{self, Format};
-use crate::signals::Signals;
+use crate::signals::{Hangups, Signals};
+use crate::timekeeper::Timekeeper;
 
 /// The kind that needs no configuration: it answers with its args.
 const ECHO: &str = "demo.echo";
@@ -26,31 +27,56 @@ const ECHO: &str = "demo.echo";
 ///
 /// # Cancel safety
 /// Dropped, running tasks are cut and run again after the next start.
-pub(super) async fn run(settings: Settings, signals: Signals, format: Format) -> Result<(), Error> {
+pub(super) async fn run(
+    settings: Settings,
+    signals: Signals,
+    hangups: Hangups,
+    format: Format,
+) -> Result<(), Error> {
     let stop = CancellationToken::new();
-    signals.run(serve(settings, stop.clone(), format), &stop).await
+    signals.run(serve(settings, hangups, stop.clone(), format), &stop).await
 }
 
-async fn serve(settings: Settings, stop: CancellationToken, format: Format) -> Result<(), Error> {
+async fn serve(
+    settings: Settings,
+    hangups: Hangups,
+    stop: CancellationToken,
+    format: Format,
+) -> Result<(), Error> {
     let ground = Ground::open(settings, "dev").await?;
-    let ended = play(&ground, stop, format).await;
+    let ended = play(&ground, hangups, stop, format).await;
     ground.close().await;
     ended
 }
 
-async fn play(ground: &Ground, stop: CancellationToken, format: Format) -> Result<(), Error> {
+async fn play(
+    ground: &Ground,
+    hangups: Hangups,
+    stop: CancellationToken,
+    format: Format,
+) -> Result<(), Error> {
     let settings = &ground.settings;
     let registry = registry(settings)?;
     let queues = queues(settings);
     let kinds = registry.names().map(ToString::to_string).collect::<Vec<_>>();
-    let shown = Shown { kinds, queues: queues.iter().map(ToString::to_string).collect() };
+    let timekeeper = Timekeeper::new(ground).await?;
+    let shown = Shown {
+        kinds,
+        queues: queues.iter().map(ToString::to_string).collect(),
+        timetable: timekeeper.file(),
+        schedules: timekeeper.schedules(),
+    };
     let worker = ground.worker(registry, queues)?;
-    let status = worker.status();
-    let gateway = ground.bind_gateway(Some(Arc::new(move || status.is_ready()))).await?;
+    let (performs, keeps) = (worker.status(), timekeeper.status());
+    let is_ready = move || performs.is_ready() && keeps.is_ready();
+    let gateway = ground.bind_gateway(Some(Arc::new(is_ready))).await?;
     shown.print(settings, gateway.local_addr(), format)?;
     let worker = ground.start(worker.run(stop.clone()), stop.clone());
+    let beat = ground.start(timekeeper.run(hangups, stop.clone()), stop.clone());
     gateway.run(stop).await;
-    Ok(worker.ended("run the worker").await??)
+    let performed = worker.ended("run the worker").await;
+    beat.ended("run the beat").await??;
+    Ok(performed??)
 }
 
 /// Returns the kinds of the configuration and `demo.echo`, unless a program has that name.
@@ -85,12 +111,17 @@ fn queues(settings: &Settings) -> Vec<QueueName> {
 struct Shown {
     kinds: Vec<String>,
     queues: Vec<String>,
+    timetable: Option<String>,
+    schedules: Option<usize>,
 }
 
 impl Shown {
     fn print(&self, settings: &Settings, listen: SocketAddr, format: Format) -> Result<(), Error> {
         let url = format!("http://{}", reachable(listen));
-        let mut members = json!({ "gateway": url, "kinds": self.kinds, "queues": self.queues });
+        let mut members = json!({
+            "gateway": url, "kinds": self.kinds, "queues": self.queues,
+            "timetable": self.timetable, "schedules": self.schedules,
+        });
         match (&settings.broker.url, &settings.store.url) {
             (Some(broker), Some(store)) => {
                 members["broker"] = Value::from(broker.to_string());
@@ -98,7 +129,9 @@ impl Shown {
             }
             _ => members["data"] = Value::from(settings.data.display().to_string()),
         }
-        report::one(format, &["gateway", "data", "broker", "store", "kinds", "queues"], &members)?;
+        let first =
+            ["gateway", "data", "broker", "store", "kinds", "queues", "timetable", "schedules"];
+        report::one(format, &first, &members)?;
         if format == Format::Table {
             let with_token = settings.gateway.token_file.is_some();
             report::write(&next_steps(&url, with_token))?;

@@ -1,13 +1,16 @@
 //! The commands, one file each. A role starts, waits for a signal and drains; every other command
 //! asks the gateway or prints something and ends.
 
+mod beat;
 mod config;
 mod dead;
 mod dev;
 mod doctor;
 mod each;
+mod export;
 mod gateway;
 mod queue;
+mod schedule;
 mod task;
 mod version;
 mod worker;
@@ -16,7 +19,7 @@ use leveret_common::config::{self as configuration, Loaded, Sources, environment
 
 use crate::args::{Command, CommandLine, Shared};
 use crate::error::Error;
-use crate::signals::Signals;
+use crate::signals::{Hangups, Signals};
 
 /// Performs what the command line asks for.
 ///
@@ -31,9 +34,17 @@ pub(crate) async fn perform(line: CommandLine) -> Result<(), Error> {
         Command::Task(command) => task::run(command, &load(shared)?.settings, format).await,
         Command::Dead(command) => dead::run(command, &load(shared)?.settings, format).await,
         Command::Queue(command) => queue::run(command, &load(shared)?.settings, format).await,
+        Command::Schedule(command) => schedule::run(command, || load(shared), format).await,
         Command::Doctor => doctor::run(load(shared)?.settings, format).await,
         // The signals are caught before anything else, so that none of a role's life is without.
-        Command::Dev => dev::run(load(shared)?.settings, Signals::catch()?, format).await,
+        Command::Dev => {
+            let (signals, hangups) = (Signals::catch()?, Hangups::catch()?);
+            dev::run(load(shared)?.settings, signals, hangups, format).await
+        }
+        Command::Beat => {
+            let (signals, hangups) = (Signals::catch()?, Hangups::catch()?);
+            beat::run(load(shared)?.settings, signals, hangups, format).await
+        }
         Command::Worker { verb } => worker::run(verb, load(shared)?.settings, format).await,
         Command::Gateway => gateway::run(load(shared)?.settings, Signals::catch()?, format).await,
     }

@@ -3,9 +3,10 @@
 //! Texts that can be guessed from their beginning give way first, ids last: half an id is none.
 
 /// Columns whose texts may be long and are read from their beginning.
-const ELASTIC: [&str; 8] = ["error", "found", "mend", "why", "kinds", "queues", "lanes", "paused"];
+const ELASTIC: [&str; 9] =
+    ["error", "found", "mend", "why", "kinds", "queues", "lanes", "paused", "when"];
 /// Columns that are copied whole, to be typed again.
-const WHOLE: [&str; 4] = ["id", "worker", "example", "replaces"];
+const WHOLE: [&str; 6] = ["id", "worker", "example", "replaces", "schedule", "task"];
 /// How narrow a column may get so that another need not.
 const NARROW: u16 = 12;
 

@@ -30,6 +30,7 @@ mod queues;
 mod refusals;
 mod role;
 mod roles;
+mod schedules;
 mod servers;
 mod settings;
 mod signals;

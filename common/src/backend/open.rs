@@ -15,7 +15,9 @@ use crate::diagnose::{Diagnose, Finding};
 use crate::embedded::{self, Embedded};
 use crate::spawn::Spawner;
 use crate::store::redis::{self, Redis};
-use crate::store::{Fleet, Leases, Ledger, Letters, Records, Retention, Signals, StoreError};
+use crate::store::{
+    Fleet, Leases, Ledger, Letters, Records, Retention, Schedules, Signals, StoreError,
+};
 
 /// Tells why a backend could not be opened. What each says is whole.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +108,7 @@ impl Backend {
     }
 
     /// Puts the seams together, each counted and traced.
-    fn observed<B: Broker, S: Ledger + Records + Fleet + Leases + Signals + Letters>(
+    fn observed<B: Broker, S: Ledger + Records + Fleet + Leases + Signals + Letters + Schedules>(
         settings: &Settings,
         clock: SharedClock,
         retention: Retention,
@@ -122,7 +124,8 @@ impl Backend {
             fleet: Arc::new(Observed::new(Arc::clone(&store))),
             leases: Arc::new(Observed::new(Arc::clone(&store))),
             signals: Arc::new(Observed::new(Arc::clone(&store))),
-            letters: Arc::new(Observed::new(store)),
+            letters: Arc::new(Observed::new(Arc::clone(&store))),
+            schedules: Arc::new(Observed::new(store)),
             patients,
             clock,
             retention,

@@ -277,6 +277,30 @@ pub const KEYS: &[Key] = &[
         "The time between the soft and the hard limit.",
     ),
     key(
+        "beat.file",
+        None,
+        Form::File(|s| &mut s.beat.file),
+        "The timetable file; absent: `schedules.toml` in the working folder, where there is one.",
+    ),
+    key(
+        "beat.listen",
+        Some("127.0.0.1:7880"),
+        Form::AddressOrOff(|s| &mut s.beat.listen),
+        "Where a beat answers `/livez`, `/readyz` and `/metrics`.",
+    ),
+    key(
+        "beat.lease",
+        Some("5s"),
+        Form::duration(ms(500), seconds(60), |s| &mut s.beat.lease),
+        "How long a leading beat that is silent keeps the others waiting.",
+    ),
+    key(
+        "beat.lead",
+        Some("200ms"),
+        Form::duration(ms(0), ms(250), |s| &mut s.beat.lead),
+        "How early a beat may publish an occurrence, at most; it is not started early.",
+    ),
+    key(
         "retention.done",
         Some("1h"),
         Form::duration(seconds(1), days(365), |s| &mut s.retention.done),

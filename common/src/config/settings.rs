@@ -32,6 +32,8 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// One worker process.
     pub worker: WorkerSettings,
+    /// One beat process.
+    pub beat: BeatSettings,
     /// How long finished things are remembered.
     pub retention: RetentionSettings,
     /// What is recorded for questions about tasks.
@@ -125,6 +127,19 @@ pub struct WorkerSettings {
     pub soft_grace: Duration,
 }
 
+/// Settings of a beat process.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BeatSettings {
+    /// The timetable file that was named.
+    pub file: Option<PathBuf>,
+    /// Where `/livez`, `/readyz` and `/metrics` listen, if anywhere.
+    pub listen: Option<SocketAddr>,
+    /// How long it leads without renewing its lease.
+    pub lease: Duration,
+    /// How early it may publish an occurrence, at most.
+    pub lead: Duration,
+}
+
 /// How long finished things are remembered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RetentionSettings {
@@ -162,6 +177,7 @@ impl Default for Settings {
             gateway: GatewaySettings::default(),
             limits: LimitSettings::default(),
             worker: WorkerSettings::default(),
+            beat: BeatSettings::default(),
             retention: RetentionSettings::default(),
             records: RecordSettings::default(),
             log: LogSettings::default(),
@@ -228,6 +244,17 @@ impl Default for WorkerSettings {
             max_crashes: 3,
             timeout: Duration::from_secs(600),
             soft_grace: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Default for BeatSettings {
+    fn default() -> Self {
+        Self {
+            file: None,
+            listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 7880))),
+            lease: Duration::from_secs(5),
+            lead: Duration::from_millis(200),
         }
     }
 }

@@ -66,6 +66,7 @@ fn other_value(key: &Key) -> String {
         "store.url" => "rediss://u:pw@host:6379/1",
         "gateway.url" => "https://leveret.example:443",
         "worker.heartbeat_ttl" => "40s",
+        "beat.lead" => "70ms",
         _ => match key.form {
             Form::Duration { .. } => "3s",
             Form::Size { .. } => "2KiB",

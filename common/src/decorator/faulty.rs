@@ -4,6 +4,8 @@
 //! lost): the two look alike to a caller, and telling them apart wrongly is how tasks are lost or
 //! run twice. For tests only, in one process; killing processes is the failpoints' matter.
 
+mod schedules;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -52,11 +54,37 @@ pub enum LedgerCall {
     Check,
 }
 
+/// A call to the timetable that can be made to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ScheduleCall {
+    /// `page`.
+    Page,
+    /// `read`.
+    Read,
+    /// `change`.
+    Change,
+    /// `advance`.
+    Advance,
+    /// `restore`.
+    Restore,
+    /// `note`.
+    Note,
+    /// `occurrences`.
+    Occurrences,
+    /// `changes`.
+    Changes,
+    /// `announce`.
+    Announce,
+    /// `beats`.
+    Beats,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Call {
     Publish,
     Settle,
     Ledger(LedgerCall),
+    Schedules(ScheduleCall),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -111,6 +139,17 @@ impl Faults {
         self.put(Call::Ledger(call), nth, moment, Error::Store(kind));
     }
 
+    /// Makes the `nth` call of this sort to the timetable fail.
+    pub fn fail_schedules(
+        &self,
+        call: ScheduleCall,
+        nth: u64,
+        moment: Moment,
+        kind: StoreErrorKind,
+    ) {
+        self.put(Call::Schedules(call), nth, moment, Error::Store(kind));
+    }
+
     /// Returns how many faults have struck, so that a test can insist that some did.
     #[must_use]
     pub fn struck(&self) -> u64 {
@@ -154,8 +193,12 @@ fn rolled(dice: &mut (u64, u64), call: Call) -> Option<(Moment, Error)> {
             Error::Publish(|| PublishError::Unknown { within: Duration::ZERO, why: why() })
         }
         (Call::Settle, _) => Error::Gone,
-        (Call::Ledger(_), Moment::Before) => Error::Store(StoreErrorKind::Unavailable),
-        (Call::Ledger(_), Moment::After) => Error::Store(StoreErrorKind::Timeout),
+        (Call::Ledger(_) | Call::Schedules(_), Moment::Before) => {
+            Error::Store(StoreErrorKind::Unavailable)
+        }
+        (Call::Ledger(_) | Call::Schedules(_), Moment::After) => {
+            Error::Store(StoreErrorKind::Timeout)
+        }
     };
     Some((moment, error))
 }
@@ -254,7 +297,16 @@ impl<B: ?Sized> Faulty<B> {
         operation: &'static str,
         inner: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
-        let Some((moment, Error::Store(kind))) = self.faults.strikes(Call::Ledger(call)) else {
+        self.stored(Call::Ledger(call), operation, inner).await
+    }
+
+    async fn stored<T>(
+        &self,
+        call: Call,
+        operation: &'static str,
+        inner: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        let Some((moment, Error::Store(kind))) = self.faults.strikes(call) else {
             return inner.await;
         };
         if moment == Moment::After {
@@ -308,7 +360,8 @@ impl<B: Ledger + ?Sized> Ledger for Faulty<B> {
 mod tests {
     use super::*;
     use crate::broker::Destination;
-    use crate::decorator::stub::{Stub, claim, message};
+    use crate::decorator::stub::{Stub, advance, claim, message};
+    use crate::store::{Advanced, Schedules};
 
     fn batch() -> Vec<Publish> {
         let to = Destination::Lane("mail".parse().unwrap());
@@ -361,6 +414,26 @@ mod tests {
         assert_eq!((error.kind, stub.claimed()), (StoreErrorKind::Timeout, 1));
         assert_eq!(ledger.claim(&asks).await.unwrap(), [Answer::Stale]);
         ledger.check().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_move_is_made_and_its_answer_lost_or_never_arrives() {
+        let (stub, faults) = (Stub::default(), Faults::scripted());
+        let (before, after) = (Moment::Before, Moment::After);
+        faults.fail_schedules(ScheduleCall::Advance, 1, before, StoreErrorKind::Unavailable);
+        faults.fail_schedules(ScheduleCall::Advance, 2, after, StoreErrorKind::Timeout);
+        faults.fail_schedules(ScheduleCall::Changes, 1, before, StoreErrorKind::Timeout);
+        let timetable = Faulty::<dyn Schedules>::new(Arc::new(stub.clone()), faults.clone());
+        let asks = [advance()];
+        let error = timetable.advance(&asks).await.unwrap_err();
+        assert_eq!((error.kind, stub.moved()), (StoreErrorKind::Unavailable, 0));
+        let error = timetable.advance(&asks).await.unwrap_err();
+        assert_eq!((error.kind, stub.moved()), (StoreErrorKind::Timeout, 1));
+        assert_eq!(timetable.advance(&asks).await.unwrap(), [Advanced::Moved]);
+        assert_eq!(timetable.changes(None).await.unwrap_err().kind, StoreErrorKind::Timeout);
+        assert_eq!(timetable.changes(None).await.unwrap().version, 2);
+        assert_eq!(timetable.page(None, 1).await.unwrap(), []);
+        assert_eq!(faults.struck(), 3);
     }
 
     #[tokio::test]

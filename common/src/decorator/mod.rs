@@ -11,5 +11,5 @@ mod observed;
 mod stub;
 
 #[cfg(feature = "testkit")]
-pub use faulty::{Faults, Faulty, LedgerCall, Moment};
+pub use faulty::{Faults, Faulty, LedgerCall, Moment, ScheduleCall};
 pub use observed::Observed;

@@ -6,6 +6,7 @@
 //! handles them; here they appear at `debug` only.
 
 mod broker;
+mod schedules;
 mod store;
 
 use std::future::Future;
@@ -49,9 +50,9 @@ mod tests {
 
     use super::Observed;
     use crate::broker::{Broker, Destination, Place, Publish, Settle};
-    use crate::decorator::stub::{Stub, claim, message};
+    use crate::decorator::stub::{Stub, advance, claim, message};
     use crate::name::Lane;
-    use crate::store::Ledger;
+    use crate::store::{Ledger, Schedules};
 
     /// Runs `story` with a recorder of its own and returns what it counted.
     async fn counted(story: impl Future<Output = ()>) -> String {
@@ -121,5 +122,23 @@ mod tests {
             line(&rendered, "leveret_claims_total{answer=\"stale"),
             "leveret_claims_total{answer=\"stale\"} 1"
         );
+    }
+
+    #[tokio::test]
+    async fn operations_on_the_timetable_are_told_apart_from_those_of_the_same_name() {
+        let stub = Arc::new(Stub::default());
+        let observed = Observed::<dyn Schedules>::new(stub.clone());
+        let rendered = counted(async {
+            assert_eq!(observed.advance(&[advance()]).await.unwrap().len(), 1);
+            assert_eq!(observed.read(&[]).await.unwrap(), []);
+            assert_eq!(observed.changes(None).await.unwrap().version, 1);
+        })
+        .await;
+        for operation in ["schedules_advance", "schedules_read", "schedules_changes"] {
+            let start = format!(
+                "leveret_store_operation_seconds_count{{operation=\"{operation}\",outcome=\"ok\"}}"
+            );
+            assert!(line(&rendered, &start).ends_with(" 1"), "{operation}");
+        }
     }
 }

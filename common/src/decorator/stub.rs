@@ -2,6 +2,8 @@
 //!
 //! It keeps no promise of the seams; backends are tested by the suites.
 
+mod schedules;
+
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -14,12 +16,13 @@ use crate::broker::{
     Broker, BrokerError, Consumer, Delivery, Place, Publish, PublishError, Receipt, Settle,
     SettleError, Survey,
 };
+use crate::clock::Millis;
 use crate::envelope::{Order, Wire};
 use crate::id::{Fence, Owner, TaskId, Token};
 use crate::ledger::{
     Answer, Cancel, Cancelling, Claim, Decide, Entry, Held, Mark, Release, Ruling, Takeover, Toll,
 };
-use crate::store::{Ledger, StoreError, StoreErrorKind};
+use crate::store::{Advance, Ledger, Position, StoreError, StoreErrorKind};
 
 pub(super) fn message(number: usize) -> Wire {
     Wire { body: Bytes::from(number.to_string()), ..Wire::default() }
@@ -37,6 +40,12 @@ pub(super) fn claim() -> Claim {
     }
 }
 
+pub(super) fn advance() -> Advance {
+    let to = Position { seq: 1, epoch: 1, through: Millis(0), queued: None, previous: None };
+    let name = "report".parse().unwrap();
+    Advance { name, expected: None, to, occurrences: Vec::new() }
+}
+
 /// What reached the stub.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Stub(Arc<State>);
@@ -46,6 +55,7 @@ struct State {
     published: Mutex<Vec<Wire>>,
     settled: Mutex<Vec<Receipt>>,
     claimed: Mutex<HashSet<TaskId>>,
+    moved: Mutex<Vec<Advance>>,
     refused: Mutex<HashSet<usize>>,
     stopped: AtomicBool,
     store_down: AtomicBool,
@@ -67,6 +77,10 @@ impl Stub {
 
     pub(super) fn settled(&self) -> usize {
         self.0.settled.lock().unwrap().len()
+    }
+
+    pub(super) fn moved(&self) -> usize {
+        self.0.moved.lock().unwrap().len()
     }
 
     pub(super) fn claimed(&self) -> usize {

@@ -145,6 +145,8 @@ pub(super) enum Sort {
     Broken,
     /// What lies in the file cannot be read.
     Corrupt,
+    /// A limit of ours is reached.
+    Refused,
     /// The commit itself failed: after a crash, what it held may be there.
     Uncertain,
     /// The file is closed.
@@ -169,12 +171,16 @@ impl Failure {
         Self { sort: Sort::Corrupt, why: why.into(), source: None }
     }
 
+    pub(super) fn refused(why: impl Into<String>) -> Self {
+        Self { sort: Sort::Refused, why: why.into(), source: None }
+    }
+
     /// Returns the same failure for a `COMMIT`: only a full disk is sure to have kept nothing.
     pub(super) fn of_commit(error: rusqlite::Error) -> Self {
         let failure = Self::from(error);
         match failure.sort {
             Sort::Full => failure,
-            Sort::Broken | Sort::Corrupt | Sort::Uncertain | Sort::Closed => {
+            Sort::Broken | Sort::Corrupt | Sort::Refused | Sort::Uncertain | Sort::Closed => {
                 Self { sort: Sort::Uncertain, ..failure }
             }
         }
@@ -188,7 +194,7 @@ impl Failure {
     pub(super) fn for_publish(&self, within: Duration) -> PublishError {
         let why = self.why.clone();
         match self.sort {
-            Sort::Full => PublishError::Rejected(why),
+            Sort::Full | Sort::Refused => PublishError::Rejected(why),
             Sort::Broken | Sort::Corrupt | Sort::Closed => PublishError::Unavailable(why),
             Sort::Uncertain => PublishError::Unknown { within, why },
         }
@@ -200,7 +206,7 @@ impl Failure {
 
     pub(super) fn for_store(self, operation: &'static str, endpoint: &str) -> StoreError {
         let kind = match self.sort {
-            Sort::Full => StoreErrorKind::Refused,
+            Sort::Full | Sort::Refused => StoreErrorKind::Refused,
             Sort::Broken | Sort::Uncertain | Sort::Closed => StoreErrorKind::Unavailable,
             Sort::Corrupt => StoreErrorKind::Corrupt,
         };

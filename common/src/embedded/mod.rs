@@ -9,8 +9,9 @@
 //!   every unacked message is there again, marked as redelivered.
 //! - `ledger` applies the pure rules of [`crate::ledger::rules`]; `records` and `purge` keep what
 //!   expires; `fleet` knows that owners of older incarnations are dead, because the lock says so.
-//! - `leases` and signals live and die with the process, epochs and pauses do not; `letters` and
-//!   `seen` are lists for people; `diagnose` looks at all of it without being in the way.
+//! - `leases` and signals live and die with the process, epochs and pauses do not; `schedules` keeps
+//!   the timetable; `letters` and `seen` are lists for people; `diagnose` looks at all of it
+//!   without being in the way.
 //!
 //! Consumers sleep until they are woken; those of a lane with delayed messages also until the
 //! earliest is due. A clock that is moved by hand has to tell: [`Embedded::poke`].
@@ -28,6 +29,7 @@ mod place;
 mod purge;
 mod reader;
 mod records;
+mod schedules;
 mod schema;
 mod seen;
 mod signals;
@@ -50,6 +52,7 @@ use self::leases::Held;
 use self::lock::FolderLock;
 use self::place::Places;
 use self::reader::Reader;
+use self::schedules::Beats;
 use self::seen::Lately;
 use self::signals::Mailboxes;
 use self::transaction::Transaction;
@@ -78,6 +81,7 @@ pub struct Embedded {
     leases: Held,
     mailboxes: Mailboxes,
     lately: Lately,
+    beats: Beats,
 }
 
 /// What consumers share with the backend.
@@ -134,6 +138,7 @@ impl Embedded {
             leases: Held::default(),
             mailboxes: Mailboxes::default(),
             lately: Lately::default(),
+            beats: Beats::default(),
         }))
     }
 

@@ -17,9 +17,10 @@ pub(super) const FILE: &str = "leveret.db";
 const APPLICATION: i32 = 0x4c76_7274;
 
 /// The steps from an empty file to the present schema; the n-th leads to version n.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("migrations/0001_messages_ledger_records.sql"),
     include_str!("migrations/0002_leases_pauses_letters_acts.sql"),
+    include_str!("migrations/0003_schedules.sql"),
 ];
 
 /// The newest schema that this program knows.

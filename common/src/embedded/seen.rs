@@ -155,6 +155,7 @@ mod tests {
             key: None,
             origin_id: None,
             tags: [].into(),
+            occasion: None,
             args_fingerprint: uuid::Uuid::nil(),
         }
     }

@@ -1,6 +1,7 @@
 //! Tests that need to reach past the seams: the writer is held back, the disk is made full.
 
 mod doctor;
+mod timetable;
 mod upgrade;
 
 use std::sync::mpsc;

@@ -18,6 +18,8 @@ pub const PARENT: &str = "lv-parent";
 pub const SCHEDULE: &str = "lv-schedule";
 /// The schedule's instant, ms.
 pub const OCCURRENCE: &str = "lv-occurrence";
+/// The revision of the schedule that this occurrence was made from.
+pub const REVISION: &str = "lv-revision";
 /// Table of text to text.
 pub const TAGS: &str = "lv-tags";
 /// How long the result is kept, ms.
@@ -57,7 +59,7 @@ pub const DEAD_AT: &str = "lv-dead-at";
 pub const REPLAY_OF: &str = "lv-replay-of";
 
 /// The headers that this version reads; every other `lv-*` header is carried along unread.
-pub const KNOWN: [&str; 27] = [
+pub const KNOWN: [&str; 28] = [
     VERSION,
     KEY,
     ORIGIN_ID,
@@ -67,6 +69,7 @@ pub const KNOWN: [&str; 27] = [
     PARENT,
     SCHEDULE,
     OCCURRENCE,
+    REVISION,
     TAGS,
     RESULT_TTL,
     TRACEPARENT,

@@ -87,6 +87,8 @@ pub struct Fixed {
     pub schedule: Option<String>,
     /// The schedule's instant.
     pub occurrence: Option<Millis>,
+    /// The revision of the schedule that this occurrence was made from.
+    pub revision: Option<u32>,
     /// Tags to find the task by.
     pub tags: BTreeMap<String, String>,
     /// How long the result is kept; the config's where absent.

@@ -138,6 +138,7 @@ fn fixed(wire: &Wire) -> Result<Fixed, Undecodable> {
         replay_of: read::parsed(headers, h::REPLAY_OF)?,
         schedule: read::text(headers, h::SCHEDULE, h::MAX_TAG)?,
         occurrence: read::instant(headers, h::OCCURRENCE)?,
+        revision: read::bounded(headers, h::REVISION, 0, u32::MAX)?,
         tags: read::tags(headers)?,
         result_ttl: read::span(headers, h::RESULT_TTL)?,
         trace,
@@ -186,6 +187,7 @@ pub(super) fn write(envelope: &Envelope) -> Wire {
     put(h::REPLAY_OF, fixed.replay_of.map(|id| id.to_string().into()));
     put(h::SCHEDULE, text(&fixed.schedule));
     put(h::OCCURRENCE, time(fixed.occurrence));
+    put(h::REVISION, fixed.revision.map(HeaderValue::from));
     let tags: Headers = fixed.tags.iter().map(|(k, v)| (k.clone(), v.as_str().into())).collect();
     put(h::TAGS, (!tags.is_empty()).then_some(HeaderValue::Table(tags)));
     put(h::RESULT_TTL, span(fixed.result_ttl));

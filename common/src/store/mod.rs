@@ -1,5 +1,5 @@
 //! The store seams: the ledger decides, records and letters answer, the fleet says who lives,
-//! leases and signals help people and processes to agree.
+//! schedules keep the timetable, leases and signals help people and processes to agree.
 //!
 //! Losing all of a store's memory may repeat work that was in flight; it never loses any, because
 //! the broker holds the tasks. Backends: `redis` below, and [`crate::embedded`]. The rules of the
@@ -12,6 +12,7 @@ mod letters;
 mod records;
 #[cfg(feature = "redis")]
 pub mod redis;
+pub(crate) mod schedules;
 mod signals;
 mod view;
 
@@ -24,7 +25,13 @@ pub use self::fleet::{
 pub use self::leases::{Lease, Leases};
 pub use self::letters::{Behind, Gone, LETTER_TTL, Letter, Letters, MAX_ARGS_SHOWN};
 pub use self::records::{
-    Act, Action, AttemptNote, Enqueued, MAX_HISTORY, MAX_SEEN, Records, Retention, Seen, TaskRecord,
+    Act, Action, AttemptNote, Enqueued, MAX_HISTORY, MAX_SEEN, Occasion, Records, Retention, Seen,
+    TaskRecord,
+};
+pub use self::schedules::{
+    Advance, Advanced, BeatInfo, Cause, Change, Changed, Changes, Fate, MAX_CHANGES,
+    MAX_OCCURRENCES, MAX_SCHEDULES, Occurrence, Paused, Position, ScheduleEntry, Scheduled,
+    Schedules, Skip, TimetableFile,
 };
 pub use self::signals::{MAX_SIGNALS, Pause, SIGNAL_TTL, Signal, Signals};
 pub use self::view::{TaskState, TaskView};

@@ -73,8 +73,24 @@ pub struct Enqueued {
     /// Its tags.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
+    /// The occurrence of a schedule that it was put in for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub occasion: Option<Occasion>,
     /// Tells different args under one key apart: `uuidv5` of the args' bytes.
     pub args_fingerprint: uuid::Uuid,
+}
+
+/// The occurrence of a schedule that a task was put in for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Occasion {
+    /// The schedule, as the task's header has it.
+    pub schedule: String,
+    /// The instant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Millis>,
+    /// The schedule's revision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u32>,
 }
 
 /// What became of one attempt.

@@ -241,6 +241,7 @@ mod tests {
             key: None,
             origin_id: None,
             tags: std::collections::BTreeMap::new(),
+            occasion: None,
             args_fingerprint: uuid::Uuid::nil(),
         }
     }

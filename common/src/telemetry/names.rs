@@ -38,6 +38,20 @@ pub const BROKER_RECONNECTS: &str = "leveret_broker_reconnects_total";
 pub const GATEWAY_REQUESTS: &str = "leveret_gateway_requests_total";
 /// How long HTTP requests took.
 pub const GATEWAY_REQUEST_SECONDS: &str = "leveret_gateway_request_seconds";
+/// Whether this beat leads.
+pub const BEAT_LEADS: &str = "leveret_beat_leads";
+/// Schedules that this beat has in memory.
+pub const SCHEDULES: &str = "leveret_schedules";
+/// Occurrences by what became of them.
+pub const OCCURRENCES: &str = "leveret_occurrences_total";
+/// From planned to confirmed.
+pub const LATENESS_SECONDS: &str = "leveret_occurrence_lateness_seconds";
+/// How long before it is planned an occurrence is handed to the broker.
+pub const LEAD_SECONDS: &str = "leveret_beat_lead_seconds";
+/// How long the oldest occurrence is overdue.
+pub const LAG_SECONDS: &str = "leveret_beat_lag_seconds";
+/// When a schedule was last put in.
+pub const LAST_SUCCESS: &str = "leveret_schedule_last_success_timestamp_seconds";
 
 /// Names of metric labels.
 pub mod label {
@@ -63,6 +77,8 @@ pub mod label {
     pub const METHOD: &str = "method";
     /// The HTTP status.
     pub const STATUS: &str = "status";
+    /// The schedule.
+    pub const SCHEDULE: &str = "schedule";
 }
 
 /// Names of log fields.
@@ -107,6 +123,16 @@ pub mod field {
     pub const GENERATION: &str = "generation";
     /// Operation.
     pub const OPERATION: &str = "operation";
+    /// Schedule.
+    pub const SCHEDULE: &str = "schedule";
+    /// Revision of a schedule.
+    pub const REVISION: &str = "revision";
+    /// Epoch of a leader.
+    pub const EPOCH: &str = "epoch";
+    /// Path of a file.
+    pub const FILE: &str = "file";
+    /// A step of a plan.
+    pub const CHANGE: &str = "change";
 }
 
 /// What a metric counts up, shows or sorts into buckets.
@@ -258,7 +284,7 @@ pub const METRICS: &[Metric] = &[
         metric_type: MetricType::Histogram,
         unit: "seconds",
         labels: &[(label::OPERATION, &[]), (label::OUTCOME, &["ok", "error"])],
-        meaning: "How long one call to the store took, whatever the size of its batch; `operation` is the method of the seam.",
+        meaning: "How long one call to the store took, whatever the size of its batch; `operation` is the method of the seam; those of the timetable begin with `schedules_`.",
     },
     Metric {
         name: BROKER_RECONNECTS,
@@ -280,6 +306,58 @@ pub const METRICS: &[Metric] = &[
         unit: "seconds",
         labels: &[(label::ROUTE, &[]), (label::METHOD, &[])],
         meaning: "How long HTTP requests took, the wait asked for with `?wait=` included.",
+    },
+    Metric {
+        name: BEAT_LEADS,
+        metric_type: MetricType::Gauge,
+        unit: "beats",
+        labels: &[],
+        meaning: "1 while this beat leads, else 0; the sum over all beats is 1, but for moments.",
+    },
+    Metric {
+        name: SCHEDULES,
+        metric_type: MetricType::Gauge,
+        unit: "schedules",
+        labels: &[],
+        meaning: "Schedules that this beat has in memory.",
+    },
+    Metric {
+        name: OCCURRENCES,
+        metric_type: MetricType::Counter,
+        unit: "occurrences",
+        labels: &[(
+            label::OUTCOME,
+            &["fired", "caught-up", "queued", "waiting", "missed", "overlap", "refused", "failed"],
+        )],
+        meaning: "Occurrences by what became of them: put in on time, late because they were missed, or once the previous one was over (`queued`, having been `waiting`); left out because they were `missed`, because of an `overlap`, or `refused` for good. `failed` counts tries that are repeated.",
+    },
+    Metric {
+        name: LATENESS_SECONDS,
+        metric_type: MetricType::Histogram,
+        unit: "seconds",
+        labels: &[],
+        meaning: "From when an occurrence was to be put in, its jitter included, to the broker's confirm; 0 where that came before. Without those that were missed or waited for the previous one.",
+    },
+    Metric {
+        name: LEAD_SECONDS,
+        metric_type: MetricType::Gauge,
+        unit: "seconds",
+        labels: &[],
+        meaning: "How long before it is due an occurrence is handed to the broker now; it follows the time that confirms take.",
+    },
+    Metric {
+        name: LAG_SECONDS,
+        metric_type: MetricType::Gauge,
+        unit: "seconds",
+        labels: &[],
+        meaning: "How long the oldest occurrence that is due has not been confirmed; 0 where none is, and where this beat does not lead.",
+    },
+    Metric {
+        name: LAST_SUCCESS,
+        metric_type: MetricType::Gauge,
+        unit: "seconds",
+        labels: &[(label::SCHEDULE, &[])],
+        meaning: "When an occurrence of the schedule was last confirmed, in seconds since 1970, by this beat; for the first 1,000 schedules that it put in since it began.",
     },
 ];
 
@@ -305,6 +383,11 @@ pub const FIELDS: &[(&str, &str)] = &[
     (field::ENDPOINT, "Host and port, or the file; never a password."),
     (field::GENERATION, "Which connection to the broker, counted from the start of the process."),
     (field::OPERATION, "The method of the seam that was called."),
+    (field::SCHEDULE, "The schedule."),
+    (field::REVISION, "How often the schedule was changed."),
+    (field::EPOCH, "Under which epoch a beat leads."),
+    (field::FILE, "The path of a file."),
+    (field::CHANGE, "A line of what changes in the timetable."),
 ];
 
 /// Describes every metric to the recorder that is installed.

@@ -13,7 +13,9 @@ use leveret_common::embedded::{self, Embedded};
 use leveret_common::name::{Namespace, QueueName};
 use leveret_common::spawn::Spawner;
 use leveret_common::store::redis::{self, Redis};
-use leveret_common::store::{Fleet, Leases, Ledger, Letters, Records, Retention, Signals};
+use leveret_common::store::{
+    Fleet, Leases, Ledger, Letters, Records, Retention, Schedules, Signals,
+};
 use leveret_common::testkit;
 use leveret_common::testkit::broker::{BrokerUnderTest, DeadLetters, Open};
 use leveret_common::testkit::desk::DeskUnderTest;
@@ -73,7 +75,9 @@ async fn embedded_keeps_every_promise_of_a_store() {
             fleet: embedded.clone(),
             leases: embedded.clone(),
             signals: embedded.clone(),
-            letters: embedded,
+            letters: embedded.clone(),
+            schedules: embedded,
+            can_be_wiped: false,
             guard: Box::new(folder),
         }
     })
@@ -164,7 +168,9 @@ async fn redis_store(url: String) -> StoreUnderTest {
         fleet: redis.clone(),
         leases: redis.clone(),
         signals: redis.clone(),
-        letters: redis,
+        letters: redis.clone(),
+        schedules: redis,
+        can_be_wiped: true,
         guard: Box::new(spawner),
     }
 }
@@ -184,7 +190,7 @@ async fn redis_8_keeps_every_promise_of_a_store() {
 /// A backend of one broker and one store, without decorators.
 fn backend<S>(namespace: Namespace, broker: Arc<dyn Broker>, store: Arc<S>) -> Backend
 where
-    S: Ledger + Records + Fleet + Leases + Signals + Letters,
+    S: Ledger + Records + Fleet + Leases + Signals + Letters + Schedules,
 {
     Backend {
         namespace,
@@ -194,7 +200,8 @@ where
         fleet: store.clone(),
         leases: store.clone(),
         signals: store.clone(),
-        letters: store,
+        letters: store.clone(),
+        schedules: store,
         patients: Vec::new(),
         clock: clock(),
         retention: RETENTION,

@@ -138,7 +138,7 @@ async fn a_file_of_a_newer_program_is_refused_with_both_versions() {
     open(folder.path()).close().await;
     patch(folder.path(), USER_VERSION, 99);
     let error = refused(folder.path());
-    assert!(matches!(error, OpenError::Newer { found: 99, known: 2, .. }), "{error:?}");
+    assert!(matches!(error, OpenError::Newer { found: 99, known: 3, .. }), "{error:?}");
 }
 
 #[tokio::test]
@@ -391,6 +391,7 @@ async fn records_keep_the_first_enqueue_and_the_newest_attempts_until_they_expir
         key: None,
         origin_id: None,
         tags: [("a".to_owned(), "b".to_owned())].into(),
+        occasion: None,
         args_fingerprint: uuid::Uuid::from_u128(print),
     };
     let note = |attempt: u32| AttemptNote {

@@ -216,6 +216,7 @@ prop_compose! {
         texts in (line(60), line(60), line(60), line(60), line(60)),
         times in (time(), time(), span(), span()),
         max_attempts in option::of(1..=header::MAX_MAX_ATTEMPTS),
+        revision in option::of(any::<u32>()),
         ids in (option::of(any::<u128>()), option::of(any::<u128>())),
         seconds in option::of(0..u64::MAX / 1_000),
         tags in btree_map("[a-z]{1,8}", ".{0,20}", 0..header::MAX_TAGS),
@@ -224,7 +225,7 @@ prop_compose! {
         Fixed {
             key: texts.0, origin_id: texts.1, schedule: texts.2, root: texts.3, producer: texts.4,
             expires_at: times.0, occurrence: times.1, timeout: times.2, result_ttl: times.3,
-            max_attempts, parent: ids.0.map(uuid), replay_of: ids.1.map(uuid),
+            revision, max_attempts, parent: ids.0.map(uuid), replay_of: ids.1.map(uuid),
             enqueued_at: seconds.map(|s| Millis(s * 1_000)),
             tags,
             trace: trace.into_iter().map(|(name, text)| (name.to_owned(), text)).collect(),

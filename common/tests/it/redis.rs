@@ -16,6 +16,7 @@ mod diagnosis;
 mod leases;
 mod letters;
 mod records;
+mod schedules;
 mod server;
 mod signals;
 
@@ -34,9 +35,9 @@ use leveret_common::name::{Class, Lane, Namespace};
 use leveret_common::spawn::Spawner;
 use leveret_common::store::redis::{Config, Redis};
 use leveret_common::store::{
-    AttemptNote, Enqueued, Fleet, Heartbeat, LaneInfo, Leases, Ledger, Letters, Liveness,
-    MAX_HISTORY, Pause, Records, Renewal, Retention, Signal, Signals, StoreError, StoreErrorKind,
-    Suspect, WorkerInfo, WorkerState,
+    Advanced, AttemptNote, Changed, Enqueued, Fleet, Heartbeat, LaneInfo, Leases, Ledger, Letters,
+    Liveness, MAX_HISTORY, Pause, Records, Renewal, Retention, Schedules, Signal, Signals,
+    StoreError, StoreErrorKind, Suspect, WorkerInfo, WorkerState,
 };
 use leveret_common::testkit::eventually;
 use leveret_common::testkit::services::{fresh_namespace, redis_7, redis_8};
@@ -162,6 +163,7 @@ fn enqueued(id: TaskId, lane: &str, kind: &str, at: u64) -> Enqueued {
         key: None,
         origin_id: None,
         tags: [("tenant".to_owned(), "42".to_owned())].into(),
+        occasion: None,
         args_fingerprint: id.uuid(),
     }
 }
@@ -239,6 +241,20 @@ async fn every_script_is_loaded_again_where_it_was_flushed() {
         flush();
         redis.forget(&[letters::gone(&letter)]).await.unwrap();
         assert!(redis.counts().await.unwrap().is_empty());
+        flush();
+        let made = redis.change(&[schedules::creation("a")]).await.unwrap();
+        assert_eq!(made, [Changed::Written(1)]);
+        flush();
+        assert_eq!(redis.advance(&[schedules::advance("a", 1)]).await.unwrap(), [Advanced::Moved]);
+        flush();
+        let page = redis.page(None, 9).await.unwrap();
+        let past = redis.occurrences(&page[0].entry.name).await.unwrap();
+        flush();
+        redis.note(&[(page[0].entry.name.clone(), past[0].clone())]).await.unwrap();
+        flush();
+        redis.restore(&page).await.unwrap();
+        flush();
+        assert_eq!(redis.changes(Some(0)).await.unwrap().names.unwrap().len(), 1);
     }
 }
 

@@ -2,8 +2,11 @@
 //!
 //! What is not known is left out. Clients must accept states and fields that are new to them.
 
+mod beat;
 mod letter;
 mod queue;
+mod schedule;
+mod timetable;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -16,8 +19,13 @@ use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+pub(crate) use self::beat::BeatAnswer;
 pub(crate) use self::letter::{GroupsAnswer, LetterAnswer, MatchingAnswer, PageAnswer};
 pub(crate) use self::queue::{PauseAnswer, QueueAnswer};
+pub(crate) use self::schedule::{ComingAnswer, OccurrenceAnswer, ScheduleAnswer, SchedulesAnswer};
+pub(crate) use self::timetable::{
+    BackfilledAnswer, ExtentAnswer, ImportedAnswer, PlanAnswer, PutInAnswer,
+};
 pub(crate) use self::worker::WorkerAnswer;
 use crate::operations::time::text as time;
 use crate::problem::Problem;
@@ -96,6 +104,18 @@ struct Origin {
     origin_id: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    occurrence: Option<OccasionAnswer>,
+}
+
+/// The occurrence of a schedule that the task was put in for.
+#[derive(Debug, Serialize)]
+struct OccasionAnswer {
+    schedule: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    due: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<u32>,
 }
 
 #[derive(Debug, Serialize)]
@@ -188,6 +208,11 @@ fn origin(view: &TaskView) -> Option<Origin> {
             key: record.key.clone(),
             origin_id: record.origin_id.clone(),
             tags: record.tags.clone(),
+            occurrence: record.occasion.as_ref().map(|occasion| OccasionAnswer {
+                schedule: occasion.schedule.clone(),
+                due: occasion.due.map(time),
+                revision: occasion.revision,
+            }),
         });
     }
     let note = view.history.last()?;
@@ -199,6 +224,7 @@ fn origin(view: &TaskView) -> Option<Origin> {
         key: None,
         origin_id: None,
         tags: BTreeMap::new(),
+        occurrence: None,
     })
 }
 

@@ -1,18 +1,17 @@
-//! Cancel: the ledger is told that a task is not to be run, its holder is told to stop, and who
-//! said so is written down (rule K1).
-
-use std::time::Duration;
+//! Cancel: which tasks may be cancelled, and what whoever asked is told.
+//!
+//! How it is done (rule K1) is the producer's: beat cancels as well.
 
 use leveret_common::clock::Millis;
 use leveret_common::id::{Owner, TaskId};
-use leveret_common::ledger::{Cancel, Cancelling, Ending, Entry};
-use leveret_common::store::{Act, Action, Signal, TaskRecord, TaskState, TaskView};
+use leveret_common::ledger::{Cancelling, Ending};
+use leveret_common::store::{TaskState, TaskView};
+use leveret_producer::CancelError;
 
-use super::{OperationError, Operations, stored, written};
+use super::{OperationError, Operations, unconfirmed};
 
-/// A mark that a task is cancelled is kept at least for so long after the task is due: its message
-/// may rest in a lane for hours before somebody takes it.
-const LEAST_KEPT: Duration = Duration::from_secs(86_400);
+/// What is done, as errors say it.
+const OPERATION: &str = "cancel the task";
 
 /// What became of a cancel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,11 +52,10 @@ impl Operations {
     ) -> Result<Cancelled, OperationError> {
         let id = self.id_of(name)?;
         let (entry, record) = self.known_of(id).await?;
-        let replay = greatest_replay(entry.as_ref(), &record);
-        let ttl = self.kept_for(&record);
+        let ask = self.shared.producer.cancel_of(id, entry.as_ref(), &record);
         let has_entry = entry.is_some();
         let view = TaskView::compose(id, entry.as_ref(), record, self.now());
-        let until = view.is_none().then(|| self.now().after(ttl));
+        let until = view.is_none().then(|| self.now().after(ask.ttl));
         match view {
             None if !force => return Err(self.unknown_task(id)),
             // The ledger has forgotten how it ended; the record has not.
@@ -67,35 +65,15 @@ impl Operations {
             }
             None | Some(_) => {}
         }
-        let ask = Cancel { id, replay, ttl };
-        let answers = written("cancel the task", self.backend().ledger.cancel(&[ask])).await?;
-        match answers.into_iter().last() {
-            Some(Cancelling::Cancelled) => {
-                self.note_cancel(id, replay, by).await;
-                Ok(Cancelled::Recorded { id, until })
-            }
-            Some(Cancelling::Asked(hold)) => {
-                let signal = [Signal::Cancel { task: id, fence: hold.fence }];
-                let sent = self.backend().signals.send(hold.owner, &signal);
-                // Only a hint: the flag is in the ledger's entry, where the holder meets it.
-                if let Err(error) = stored("tell the worker", sent).await {
-                    tracing::warn!(task = %id, %error, "the worker learns of a cancel later");
-                }
-                self.note_cancel(id, replay, by).await;
-                Ok(Cancelled::Asked { id, worker: hold.owner })
-            }
-            Some(Cancelling::Over(Ending::Cancelled)) => {
-                Ok(Cancelled::Recorded { id, until: None })
-            }
-            Some(Cancelling::Over(ending)) => {
+        match self.shared.producer.cancel(ask, by).await.map_err(failed)? {
+            Cancelling::Cancelled => Ok(Cancelled::Recorded { id, until }),
+            Cancelling::Asked(hold) => Ok(Cancelled::Asked { id, worker: hold.owner }),
+            Cancelling::Over(Ending::Cancelled) => Ok(Cancelled::Recorded { id, until: None }),
+            Cancelling::Over(ending) => {
                 let state = self.state_of(id).await.unwrap_or_else(|| over(ending));
                 Err(OperationError::AlreadyOver { id, state })
             }
-            Some(Cancelling::TooLate) => Err(OperationError::TooLate { id }),
-            None => {
-                let why = "the store gave no answer".to_owned();
-                Err(OperationError::Unconfirmed { operation: "cancel the task", why })
-            }
+            Cancelling::TooLate => Err(OperationError::TooLate { id }),
         }
     }
 
@@ -105,40 +83,16 @@ impl Operations {
         let state = TaskView::compose(id, entry.as_ref(), record, self.now())?.state;
         state.is_final().then_some(state)
     }
-
-    /// Returns how long the mark has to stand: what is left of the delay, and the retention.
-    fn kept_for(&self, record: &TaskRecord) -> Duration {
-        let due = record.enqueued.as_ref().and_then(|enqueued| enqueued.not_before);
-        let next = record.history.last().and_then(|note| note.next_at);
-        let left = due.max(next).map_or(Duration::ZERO, |due| due.since(self.now()));
-        left + self.backend().retention.record.max(LEAST_KEPT)
-    }
-
-    /// Writes down who cancelled. Best effort: the ledger has what counts.
-    async fn note_cancel(&self, id: TaskId, replay: u32, by: &str) {
-        let action = Action::Cancelled { replay };
-        let acts = [Act { id, action, at: self.now(), by: by.to_owned() }];
-        let noted = stored("note the cancel", self.backend().records.acted(&acts)).await;
-        if let Err(error) = noted {
-            tracing::warn!(task = %id, %error, "it is not recorded who cancelled");
-        }
-    }
 }
 
-/// Returns the greatest replay of which a message is known.
-fn greatest_replay(entry: Option<&Entry>, record: &TaskRecord) -> u32 {
-    let decided = match entry {
-        None => 0,
-        Some(Entry::Running(held) | Entry::Finishing(held, _)) => held.order.replay,
-        Some(Entry::Waiting(waiting)) => waiting.order.replay,
-        Some(Entry::Settled(settled)) => settled.replay,
+fn failed(error: CancelError) -> OperationError {
+    let why = match error {
+        CancelError::Store(error) => return unconfirmed(OPERATION, error),
+        CancelError::Late { within } => format!("no answer within {within:?}"),
+        CancelError::Unanswered => "the store gave no answer".to_owned(),
+        other => other.to_string(),
     };
-    let tried = record.history.iter().map(|note| note.order.replay);
-    let acted = record.acts.iter().filter_map(|act| match act.action {
-        Action::Replayed { replay } => Some(replay),
-        Action::Cancelled { .. } | Action::Discarded { .. } | Action::Replaced { .. } => None,
-    });
-    tried.chain(acted).fold(decided, u32::max)
+    OperationError::Unconfirmed { operation: OPERATION, why }
 }
 
 const fn over(ending: Ending) -> TaskState {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use leveret_beat::timetable::TimetableError;
 use leveret_common::broker::{BrokerError, PublishError};
 use leveret_common::desk::DeskError;
 use leveret_common::filter::FilterError;
@@ -100,6 +101,9 @@ pub enum OperationError {
     /// A message could not be published.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// The timetable.
+    #[error(transparent)]
+    Timetable(Box<TimetableError>),
     /// The desk of dead letters.
     #[error(transparent)]
     Desk(#[from] DeskError),
@@ -111,11 +115,34 @@ pub enum OperationError {
     Store(#[from] StoreError),
 }
 
+impl From<TimetableError> for OperationError {
+    fn from(error: TimetableError) -> Self {
+        match error {
+            TimetableError::Store(error) => Self::Store(error),
+            other => Self::Timetable(Box::new(other)),
+        }
+    }
+}
+
 impl OperationError {
     /// Says that one field is wrong.
     #[must_use]
     pub fn invalid(field: &str, why: impl fmt::Display) -> Self {
         Self::Invalid(vec![Problem::new(field, why)])
+    }
+
+    /// Takes out everything that is wrong with the schedule that was given.
+    ///
+    /// # Errors
+    /// The error itself, where that is not what it tells.
+    pub(crate) fn into_flaws(self) -> Result<Vec<Problem>, Self> {
+        match self {
+            Self::Timetable(error) => match *error {
+                TimetableError::Invalid(flaws) => Ok(flaws),
+                other => Err(other.into()),
+            },
+            other => Err(other),
+        }
     }
 }
 

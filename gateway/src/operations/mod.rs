@@ -1,5 +1,5 @@
 //! What can be done here, without HTTP: enqueue, ask, wait, cancel, explain, look after dead
-//! letters, queues and workers, diagnose.
+//! letters, queues, schedules and workers, diagnose.
 //!
 //! Routes translate requests into these calls and their answers back; a console and operator
 //! commands without a gateway stand on the same calls. Guards that no call waits for a server
@@ -13,6 +13,7 @@ pub mod explain;
 mod look;
 mod patient;
 pub mod queues;
+pub mod schedules;
 mod tasks;
 pub mod time;
 pub mod workers;
@@ -154,7 +155,8 @@ impl Operations {
         &self.shared.backend
     }
 
-    fn now(&self) -> Millis {
+    /// Returns the time, as everything here counts it.
+    pub(crate) fn now(&self) -> Millis {
         self.backend().clock.now()
     }
 }
@@ -176,15 +178,24 @@ async fn written<T>(
     operation: &'static str,
     asked: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, OperationError> {
-    let why = match timeout(STORE_PATIENCE, asked).await {
-        Ok(Ok(answer)) => return Ok(answer),
-        Ok(Err(error)) => match error.kind {
-            StoreErrorKind::Timeout | StoreErrorKind::Unavailable => error.to_string(),
-            StoreErrorKind::Refused | StoreErrorKind::Corrupt => return Err(error.into()),
-        },
-        Err(_) => format!("no answer within {STORE_PATIENCE:?}"),
-    };
-    Err(OperationError::Unconfirmed { operation, why })
+    match timeout(STORE_PATIENCE, asked).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(unconfirmed(operation, error)),
+        Err(_) => {
+            let why = format!("no answer within {STORE_PATIENCE:?}");
+            Err(OperationError::Unconfirmed { operation, why })
+        }
+    }
+}
+
+/// Says what is known where the store failed to say that it changed something.
+fn unconfirmed(operation: &'static str, error: StoreError) -> OperationError {
+    match error.kind {
+        StoreErrorKind::Timeout | StoreErrorKind::Unavailable => {
+            OperationError::Unconfirmed { operation, why: error.to_string() }
+        }
+        StoreErrorKind::Refused | StoreErrorKind::Corrupt => error.into(),
+    }
 }
 
 /// Waits for the broker, within its patience.

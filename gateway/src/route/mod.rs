@@ -10,6 +10,7 @@ mod doctor;
 mod ending;
 mod health;
 mod queues;
+mod schedules;
 mod tasks;
 mod transfer;
 mod workers;
@@ -42,7 +43,11 @@ const ROUTES: &str = "POST /v1/tasks, GET /v1/tasks/{id}, GET /v1/tasks/{id}/exp
     POST /v1/dead/{replay,discard,import,reindex}, GET /v1/dead/{id}, \
     POST /v1/dead/{id}/{replay,discard}, GET /v1/queues, GET /v1/queues/{queue}, \
     POST /v1/queues/{queue}/{pause,resume}, GET /v1/workers, GET /v1/workers/{worker}, \
-    POST /v1/workers/{worker}/{quiet,resume,stop,resize}, GET /v1/doctor, GET /livez, \
+    POST /v1/workers/{worker}/{quiet,resume,stop,resize}, GET /v1/schedules, POST /v1/schedules, \
+    GET /v1/schedules/export, POST /v1/schedules/{import,plan}, GET /v1/schedules/{name}, \
+    PUT /v1/schedules/{name}, DELETE /v1/schedules/{name}, \
+    POST /v1/schedules/{name}/{pause,resume,run,backfill}, \
+    GET /v1/schedules/{name}/{next,occurrences}, GET /v1/beats, GET /v1/doctor, GET /livez, \
     GET /readyz, GET /metrics";
 
 /// What every handler is given.
@@ -96,6 +101,21 @@ pub(crate) fn router(door: Door, guard: Guard) -> Router {
         .route("/v1/workers/{worker}/resume", post(workers::resume))
         .route("/v1/workers/{worker}/stop", post(workers::stop))
         .route("/v1/workers/{worker}/resize", post(workers::resize))
+        .route("/v1/schedules", get(schedules::list).post(schedules::create))
+        .route(
+            "/v1/schedules/{name}",
+            get(schedules::show)
+                .post(schedules::of_many)
+                .put(schedules::replace)
+                .delete(schedules::delete),
+        )
+        .route("/v1/schedules/{name}/pause", post(schedules::pause))
+        .route("/v1/schedules/{name}/resume", post(schedules::resume))
+        .route("/v1/schedules/{name}/run", post(schedules::run))
+        .route("/v1/schedules/{name}/backfill", post(schedules::backfill))
+        .route("/v1/schedules/{name}/next", get(schedules::next))
+        .route("/v1/schedules/{name}/occurrences", get(schedules::occurrences))
+        .route("/v1/beats", get(schedules::beats))
         .route("/v1/doctor", get(doctor::examine))
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))

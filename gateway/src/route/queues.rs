@@ -66,14 +66,24 @@ pub(super) async fn pause(
 ) -> Result<Json<PausedAnswer>, Problem> {
     parameters.only(&[])?;
     let (queue, by) = (queue(&name)?, actor(&headers)?);
-    let PauseOrders { why } = orders(&door, &headers, body, 0).await?;
+    let why = why(&door, &headers, body).await?;
+    let pause = door.operations.pause(&queue, &by, why).await?;
+    Ok(Json(PausedAnswer { queue, paused: Some(PauseAnswer::from(&pause)), was_paused: None }))
+}
+
+/// Reads why something is paused.
+pub(super) async fn why(
+    door: &Door,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Option<String>, Problem> {
+    let PauseOrders { why } = orders(door, headers, body, 0).await?;
     let why = why.filter(|why| !why.is_empty());
     let is_wrong = |why: &String| why.len() > MAX_WHY || why.chars().any(char::is_control);
     if why.as_ref().is_some_and(is_wrong) {
         return Err(wrong("why", format!("write one line of at most {MAX_WHY} bytes")));
     }
-    let pause = door.operations.pause(&queue, &by, why).await?;
-    Ok(Json(PausedAnswer { queue, paused: Some(PauseAnswer::from(&pause)), was_paused: None }))
+    Ok(why)
 }
 
 /// `POST /v1/queues/{queue}/resume`.

@@ -90,7 +90,8 @@ pub(super) async fn wait_for(door: &Door, name: &str, wait: Duration) -> Result<
     Ok(found?)
 }
 
-fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+/// Reads the header `Idempotency-Key`.
+pub(super) fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
     let key = match (keys.next(), keys.next()) {
         (None, _) => return Ok(None),

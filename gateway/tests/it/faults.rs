@@ -185,6 +185,104 @@ async fn while_the_store_hangs_everybody_is_answered_in_time() {
     assert_eq!(sick["healthy"], false, "{sick:#}");
 }
 
+/// Makes the schedule `s`.
+async fn scheduled(world: &World) {
+    let schedule = json!({ "name": "s", "when": "@daily", "kind": "a" });
+    world.order("/v1/schedules", schedule, 201).await;
+}
+
+fn backfill(world: &World) -> RequestBuilder {
+    let range = json!({ "from": "2024-01-01T00:00:00Z", "to": "2024-01-03T00:00:00Z" });
+    world.post_to("/v1/schedules/s/backfill").json(&range)
+}
+
+#[tokio::test]
+async fn while_the_store_hangs_the_timetable_is_away_and_nothing_of_it_is_changed() {
+    let freezer = Freezer::new();
+    let Some(world) = World::freezing(Servers::Older, &freezer).await else { return };
+    scheduled(&world).await;
+    let before = world.ask("/v1/schedules/s").await;
+    freezer.freeze();
+    let other = json!({ "when": "@hourly", "kind": "a" });
+    let named = json!({ "name": "t", "when": "@hourly", "kind": "a" });
+    let lines = |path: &str| {
+        let request = world.post_to(path).header("content-type", "application/x-ndjson");
+        request.body(named.to_string())
+    };
+    let looks = ["", "/s", "/s/next", "/s/occurrences", "/export"];
+    let looks = looks.map(|path| world.get(&format!("/v1/schedules{path}")));
+    let verbs = ["pause", "resume", "run"];
+    let verbs = verbs.map(|verb| world.post_to(&format!("/v1/schedules/s/{verb}")));
+    let changes = [
+        world.get("/v1/beats"),
+        world.post_to("/v1/schedules").json(&named),
+        world.put_to("/v1/schedules/s").json(&other),
+        world.delete_at("/v1/schedules/s"),
+        backfill(&world),
+        lines("/v1/schedules/plan"),
+        lines("/v1/schedules/import"),
+    ];
+    for request in looks.into_iter().chain(verbs).chain(changes) {
+        let told = in_time(request).await;
+        assert!(told.headers().contains_key("retry-after"), "{}", told.url());
+        problem(told, 503, "unavailable").await;
+    }
+    freezer.thaw();
+    eventually(Duration::from_secs(20), "schedules are shown again", || async {
+        world.get("/v1/schedules").send().await.unwrap().status() == 200
+    })
+    .await;
+    let shown = world.ask("/v1/schedules").await;
+    assert_eq!(shown["schedules"], json!([before]));
+}
+
+#[tokio::test]
+async fn while_the_broker_is_away_only_tasks_of_schedules_are_refused() {
+    let world = World::new().await;
+    scheduled(&world).await;
+    world.broker.be_away();
+    let run = || world.post_to("/v1/schedules/s/run").header("idempotency-key", "k");
+    // The first may have arrived; after that nothing is sent.
+    for (request, status, sort) in
+        [(run(), 504, "unconfirmed"), (backfill(&world), 503, "unavailable")]
+    {
+        let told = in_time(request).await;
+        assert!(told.headers().contains_key("retry-after"));
+        let told = problem(told, status, sort).await;
+        assert!(told["detail"].as_str().unwrap().contains("ask again"), "{told}");
+    }
+    for path in ["/v1/schedules", "/v1/schedules/s", "/v1/schedules/s/next", "/v1/beats"] {
+        json(in_time(world.get(path)).await, 200).await;
+    }
+    json(in_time(world.post_to("/v1/schedules/s/pause")).await, 200).await;
+    world.broker.recover();
+    eventually(Duration::from_secs(20), "a task is put in", || async {
+        run().send().await.unwrap().status().is_success()
+    })
+    .await;
+    world.rest_at("default.normal", 1).await;
+}
+
+#[tokio::test]
+async fn a_run_whose_task_may_be_in_says_which_and_can_be_repeated() {
+    let world = World::new().await;
+    scheduled(&world).await;
+    world.broker.fall_silent();
+    let run = || world.post_to("/v1/schedules/s/run").header("idempotency-key", "k");
+    let told = problem(in_time(run()).await, 504, "unconfirmed").await;
+    world.broker.recover();
+    eventually(Duration::from_secs(20), "it is known to be in", || async {
+        let again = run().send().await.unwrap();
+        if !again.status().is_success() {
+            return false;
+        }
+        let again: serde_json::Value = again.json().await.unwrap();
+        assert_eq!(again["id"], told["id"]);
+        true
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn readiness_is_looked_at_once_a_second_however_often_it_is_asked() {
     let world = World::new().await;

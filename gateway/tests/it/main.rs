@@ -19,6 +19,7 @@ mod fleet;
 mod guard;
 mod process;
 mod put_in;
+mod schedules;
 mod transfer;
 mod walkers;
 mod world;

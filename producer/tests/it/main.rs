@@ -11,6 +11,7 @@
 
 mod ask;
 mod bulk;
+mod cancel;
 mod follow_ups;
 mod one;
 mod world;

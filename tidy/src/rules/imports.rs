@@ -1,7 +1,7 @@
 //! Who may import whom among the crates of the workspace, read from their `Cargo.toml`.
 //!
 //! Knows only the crates of this workspace; crates from outside are in [`super::vendors`] and `deny.toml`.
-//! Guards the order `common ← producer ← {beat, worker, gateway} ← cli`.
+//! Guards the order `common ← producer ← beat ← {worker, gateway} ← cli`.
 
 use toml::Table;
 
@@ -12,8 +12,8 @@ const MAY_IMPORT: [(&str, &[&str]); 8] = [
     ("common", &[]),
     ("producer", &["leveret-common"]),
     ("beat", &["leveret-common", "leveret-producer"]),
-    ("worker", &["leveret-common", "leveret-producer"]),
-    ("gateway", &["leveret-common", "leveret-producer"]),
+    ("worker", &["leveret-common", "leveret-producer", "leveret-beat"]),
+    ("gateway", &["leveret-common", "leveret-producer", "leveret-beat"]),
     ("cli", &BELOW_CLI),
     (
         "loadtest",

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, SecondsFormat};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -21,7 +22,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::outbox::{self, Outbox};
-use super::{Execution, Handler, MAX_RESULT, Reply, TaskError};
+use super::{Execution, Handler, MAX_RESULT, Occurrence, Reply, TaskError};
 
 /// How long to read on after the program's exit, where somebody it left behind has its pipes.
 const LAST_OUTPUT: Duration = Duration::from_secs(1);
@@ -86,6 +87,7 @@ impl Handler for Exec {
             .env("LEVERET_FENCE", execution.fence.0.to_string())
             .env("LEVERET_CRASHES", execution.crashes.to_string())
             .env(outbox::VARIABLE, outbox.path())
+            .envs(of_schedule(execution.occurrence.as_ref()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -130,6 +132,14 @@ impl Handler for Exec {
         reply.follow_ups = outbox.read(&execution.enqueuer)?;
         Ok(reply)
     }
+}
+
+/// Says which occurrence of which schedule the task is, where it is one.
+fn of_schedule(occurrence: Option<&Occurrence>) -> Vec<(&'static str, String)> {
+    let Some(Occurrence { schedule, due }) = occurrence else { return Vec::new() };
+    let due = i64::try_from(due.0).ok().and_then(DateTime::from_timestamp_millis);
+    let due = due.unwrap_or(DateTime::UNIX_EPOCH).to_rfc3339_opts(SecondsFormat::AutoSi, true);
+    vec![("LEVERET_SCHEDULE", schedule.clone()), ("LEVERET_OCCURRENCE", due)]
 }
 
 impl Exec {

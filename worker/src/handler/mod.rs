@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use leveret_common::clock::Millis;
 use leveret_common::envelope::Order;
 use leveret_common::id::{Fence, TaskId};
 use leveret_common::name::{KindName, Lane};
@@ -48,10 +49,21 @@ pub struct Execution {
     pub fence: Fence,
     /// How many workers have died with this task so far.
     pub crashes: u32,
+    /// The occurrence that the task is, where a schedule put it in.
+    pub occurrence: Option<Occurrence>,
     /// Tells the handler to stop: its time is over, the task was cancelled, or the worker drains.
     pub cancel: CancellationToken,
     /// Enqueues on behalf of this attempt, see [`enqueue`](Self::enqueue).
     pub enqueuer: Enqueuer,
+}
+
+/// One instant of a schedule: what its task is about, whenever it is performed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Occurrence {
+    /// The schedule's name.
+    pub schedule: String,
+    /// The instant that the schedule names, without its jitter.
+    pub due: Millis,
 }
 
 impl Execution {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use leveret_common::clock::Millis;
 use leveret_common::envelope::DeadReason;
 use leveret_common::id::TaskId;
 use leveret_common::store::{TaskState, TaskView};
@@ -63,6 +64,20 @@ async fn the_environment_is_cleared_but_for_what_is_ours() {
         // `PWD`, `OLDPWD`, `SHLVL` and `_` are the shell's own.
         assert!(["PATH", "PWD", "OLDPWD", "SHLVL", "_"].contains(&name), "{name} leaked in");
     }
+}
+
+#[tokio::test]
+async fn a_program_learns_which_occurrence_of_a_schedule_it_performs() {
+    let place = Place::embedded();
+    let script = r#"printf '"%s %s"' "$LEVERET_SCHEDULE" "$LEVERET_OCCURRENCE""#;
+    let arguments = ["-c".to_owned(), script.to_owned()];
+    let _worker = place.work(vec![kind("sh", handler("sh", &arguments))], config()).await;
+    let due = Millis(1_798_794_000_000);
+    let schedule = "report.nightly".parse().unwrap();
+    let task = place.producer.task("sh", &json!(null)).occurrence(schedule, due, 3);
+    let id = task.await.unwrap().id;
+    let view = place.wait(id).await;
+    assert_eq!(view.result.as_deref(), Some(r#""report.nightly 2027-01-01T09:00:00Z""#));
 }
 
 #[tokio::test]

@@ -25,5 +25,6 @@ mod follow_ups;
 mod intake;
 mod letters;
 mod poison;
+mod schedules;
 mod suspects;
 mod times;

@@ -15,7 +15,8 @@ use leveret_common::retry::{Backoff, Jitter, RetryPolicy};
 use leveret_common::spawn::Spawner;
 use leveret_common::store::redis::{self, Redis};
 use leveret_common::store::{
-    Fleet, Leases, Ledger, Letters, Records, Retention, Signal, Signals, TaskState, TaskView,
+    Fleet, Leases, Ledger, Letters, Records, Retention, Schedules, Signal, Signals, TaskState,
+    TaskView,
 };
 use leveret_common::testkit::eventually;
 use leveret_common::testkit::services::fresh_namespace;
@@ -150,7 +151,7 @@ impl Place {
         Self::of(namespace, broker, store, spawner)
     }
 
-    fn of<B: Broker, S: Ledger + Records + Fleet + Leases + Signals + Letters>(
+    fn of<B: Broker, S: Ledger + Records + Fleet + Leases + Signals + Letters + Schedules>(
         namespace: Namespace,
         broker: Arc<B>,
         store: Arc<S>,
@@ -164,7 +165,8 @@ impl Place {
             fleet: store.clone(),
             leases: store.clone(),
             signals: store.clone(),
-            letters: store,
+            letters: store.clone(),
+            schedules: store,
             patients: Vec::new(),
             clock: Arc::new(SystemClock),
             retention: RETENTION,
@@ -204,6 +206,16 @@ impl Place {
         for kind in kinds {
             registry.add(kind).unwrap();
         }
+        self.work_in(backend, registry, config).await
+    }
+
+    /// Starts a worker of what is registered, and waits until it is ready.
+    pub(crate) async fn work_in(
+        &self,
+        backend: Backend,
+        registry: Registry,
+        config: Config,
+    ) -> Running {
         let worker = Worker::new(backend, registry, config).unwrap();
         let (status, stop) = (worker.status(), CancellationToken::new());
         let task = self.spawner.spawn(worker.run(stop.clone()));

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use leveret_common::config::settings::GatewaySettings;
 
-use super::export;
 use crate::client::Client;
+use crate::command::export;
 use crate::error::Error;
 use crate::feed::{Feed, Limits, input};
 use crate::report::Format;
@@ -31,12 +31,7 @@ pub(super) async fn run(
         path: "/v1/dead/import",
         noun: "dead letters",
         limits: Limits { lines, line_bytes: LINE_BYTES },
-        last: Some(is_last),
+        last: Some(export::is_last),
     };
     feed.run(file.unwrap_or(Path::new(input::STDIN)), client, format).await
-}
-
-/// Tells whether a line is the one that ends an export.
-fn is_last(line: &[u8]) -> bool {
-    export::said(line).is_some_and(|said| said["finished"] == true)
 }

@@ -1,12 +1,17 @@
 //! `leveret worker`: one process of the fleet, with the kinds of the configuration.
 
+use std::sync::Arc;
+
 use leveret_common::config::Settings;
-use leveret_worker::probe::Probe;
-use serde_json::{Value, json};
+use leveret_common::name::QueueName;
+use leveret_common::store::WorkerState;
+use leveret_worker::Status;
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::assemble::{self, Ground};
 use crate::error::Error;
+use crate::probe::Probe;
 use crate::report::{self, Format};
 use crate::signals::Signals;
 
@@ -39,26 +44,36 @@ async fn perform(ground: &Ground, stop: CancellationToken, format: Format) -> Re
     let kinds: Vec<String> = registry.names().map(ToString::to_string).collect();
     let queues: Vec<String> = settings.worker.queues.iter().map(ToString::to_string).collect();
     let worker = ground.worker(registry, settings.worker.queues.clone())?;
-    let probe = match settings.worker.listen {
-        Some(address) => {
-            let metrics = ground.metrics.clone();
-            Some(Probe::bind(address, worker.status(), move || metrics.render()).await?)
-        }
-        None => None,
-    };
-    let url = match &probe {
-        Some(probe) => Value::from(format!("http://{}", probe.local_addr()?)),
-        None => Value::Null,
-    };
+    let status = worker.status();
+    let readiness = Arc::new(move || readiness(&status));
+    let probe =
+        Probe::bind(settings.worker.listen, "worker.listen", readiness, ground.metrics.clone())
+            .await?;
+    let url = probe.as_ref().map(Probe::url);
     let shown = json!({ "probe": url, "kinds": kinds, "queues": queues });
     report::one(format, &["probe", "kinds", "queues"], &shown)?;
-    // The probe answers during the drain too: readiness is red then, liveness green.
-    let drained = CancellationToken::new();
-    let probe = probe.map(|probe| ground.start(probe.run(drained.clone()), drained.clone()));
-    let ended = ground.start(worker.run(stop.clone()), stop).ended("run the worker").await;
-    drained.cancel();
-    if let Some(probe) = probe {
-        probe.ended("answer probes").await??;
+    ground.probed(probe, worker.run(stop.clone()), stop, "run the worker").await??;
+    Ok(())
+}
+
+/// What `/readyz` answers: yes means that the worker takes tasks of every queue that is not paused.
+fn readiness(status: &Status) -> Result<String, String> {
+    match status.state() {
+        WorkerState::Draining => return Err("draining".to_owned()),
+        WorkerState::Quiet => {
+            return Err(
+                "quiet: somebody asked this worker to take no tasks, ask it to resume".to_owned()
+            );
+        }
+        WorkerState::Running => {}
     }
-    Ok(ended??)
+    if !status.is_well() {
+        return Err("store or broker are out of reach".to_owned());
+    }
+    let paused = status.paused();
+    if paused.is_empty() {
+        return Ok("ready".to_owned());
+    }
+    let names: Vec<&str> = paused.iter().map(QueueName::as_str).collect();
+    Ok(format!("ready; paused queues: {}", names.join(", ")))
 }

@@ -21,7 +21,11 @@ use crate::store::{
 use crate::telemetry::names::{CLAIMS, STORE_OPERATION_SECONDS, label};
 
 /// Times one call and passes its answer on.
-async fn stored<T, F>(operation: &'static str, count: usize, call: F) -> Result<T, StoreError>
+pub(super) async fn stored<T, F>(
+    operation: &'static str,
+    count: usize,
+    call: F,
+) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, StoreError>>,
 {

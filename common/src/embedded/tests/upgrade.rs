@@ -1,6 +1,7 @@
 //! Files of older schemas: opened, brought up to date, and nothing of them lost.
 //!
-//! `version_1.sql` was made by the program that had schema 1, and not by the migrations here.
+//! `version_1.sql` was made by the program that had schema 1, `version_2.sql` by that of schema 2 out
+//! of the former, and neither by the migrations here.
 
 use rusqlite::Connection;
 
@@ -8,7 +9,11 @@ use super::*;
 use crate::broker::Survey;
 use crate::envelope::HeaderValue;
 use crate::ledger::{Ending, Entry, Settled};
-use crate::store::{Letters, Records, Signals};
+use crate::name::ScheduleName;
+use crate::schedule::{Definition, Source};
+use crate::store::{
+    Change, Changed, Changes, Leases, Letters, Records, ScheduleEntry, Schedules, Signals,
+};
 
 const NOW: Millis = Millis(1_790_000_000_000);
 
@@ -16,11 +21,14 @@ fn id(n: u128) -> TaskId {
     uuid::Uuid::from_u128(0x0192_f0c1_2345_7abc_8def_0000_0000_0000 + n).into()
 }
 
-/// Lays the old file into a folder.
-fn folder() -> tempfile::TempDir {
+const VERSION_1: &str = include_str!("version_1.sql");
+const VERSION_2: &str = include_str!("version_2.sql");
+
+/// Lays an old file into a folder.
+fn folder(old: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let old = Connection::open(folder.path().join(schema::FILE)).unwrap();
-    old.execute_batch(include_str!("version_1.sql")).unwrap();
+    let file = Connection::open(folder.path().join(schema::FILE)).unwrap();
+    file.execute_batch(old).unwrap();
     folder
 }
 
@@ -43,7 +51,7 @@ fn open_old(folder: &tempfile::TempDir) -> Result<(Arc<Embedded>, Arc<ManualCloc
 
 #[tokio::test]
 async fn messages_of_a_file_of_version_one_are_all_there_and_as_they_were() {
-    let folder = folder();
+    let folder = folder(VERSION_1);
     let (store, clock) = open_old(&folder).unwrap();
     let queue: crate::name::QueueName = "mail".parse().unwrap();
     let lane: Lane = "mail.high".parse().unwrap();
@@ -71,7 +79,7 @@ async fn messages_of_a_file_of_version_one_are_all_there_and_as_they_were() {
 
 #[tokio::test]
 async fn the_store_of_a_file_of_version_one_is_all_there_and_can_what_is_new() {
-    let folder = folder();
+    let folder = folder(VERSION_1);
     let (store, _) = open_old(&folder).unwrap();
     let entries = store.entries(&[id(1), id(5)]).await.unwrap();
     assert!(matches!(entries[0], Some(Entry::Running(held)) if held.token == Token(5)));
@@ -93,13 +101,61 @@ async fn the_store_of_a_file_of_version_one_is_all_there_and_can_what_is_new() {
     assert!(store.pauses().await.unwrap().is_empty());
     assert!(store.counts().await.unwrap().is_empty());
     store.close().await;
-    assert_eq!(version(&folder), 2);
+    assert_eq!(version(&folder), 3);
     open_old(&folder).unwrap();
 }
 
 #[tokio::test]
+async fn the_store_of_a_file_of_version_two_is_all_there_and_keeps_a_timetable() {
+    let folder = folder(VERSION_2);
+    let (store, clock) = open_old(&folder).unwrap();
+    let pauses = store.pauses().await.unwrap();
+    assert_eq!(pauses[0].queue.as_str(), "slow");
+    let mail = "mail".parse().unwrap();
+    let letters = store.list(&mail, None, 9).await.unwrap();
+    assert_eq!(letters.iter().map(|letter| letter.id).collect::<Vec<_>>(), [id(4)]);
+    let record = store.find(&[id(5)]).await.unwrap().remove(0);
+    assert_eq!(record.acts[0].action, Action::Replayed { replay: 1 });
+    assert_eq!(store.seen().await.unwrap().len(), 2);
+    let lane: Lane = "mail.high".parse().unwrap();
+    let places = [Place::Lane(lane), Place::Dead(mail)];
+    let depths = store.survey(&places).await.unwrap();
+    assert_eq!(depths.iter().map(|one| one.depth).collect::<Vec<_>>(), [2, 1]);
+    let last = 1_790_000_000_000_000;
+    let ttl = Duration::from_secs(60);
+    let lease = store.acquire("beat", Owner::mint(), ttl).await.unwrap().unwrap();
+    assert!(lease.epoch > last, "epochs grow on: {}", lease.epoch);
+
+    let Changes { incarnation, version: none, names } = store.changes(None).await.unwrap();
+    assert!(incarnation.is_some(), "what was never there was not lost");
+    assert_eq!((none, names), (0, None));
+    let name: ScheduleName = "report.nightly".parse().unwrap();
+    let entry = ScheduleEntry {
+        name: name.clone(),
+        definition: Definition::new("0 2 * * *", "report".parse().unwrap()),
+        source: Source::Api { by: "lea".to_owned() },
+        revision: 0,
+        since: clock.now(),
+        paused: None,
+        created_at: clock.now(),
+        changed_at: clock.now(),
+    };
+    let change = Change { name: name.clone(), expected: None, entry: Some(entry) };
+    let made = store.change(&[change]).await.unwrap();
+    assert_eq!(made, [Changed::Written(1)]);
+    let there = store.page(None, 9).await.unwrap();
+    let changes = store.changes(Some(0)).await.unwrap();
+    assert_eq!(changes.names, Some(vec![name]));
+    store.close().await;
+    assert_eq!(version(&folder), 3);
+    let (store, _) = open_old(&folder).unwrap();
+    assert_eq!(store.page(None, 9).await.unwrap(), there);
+    assert_eq!(store.changes(Some(0)).await.unwrap(), changes, "the same timetable");
+}
+
+#[tokio::test]
 async fn an_upgrade_that_fails_leaves_the_file_as_it_was() {
-    let folder = folder();
+    let folder = folder(VERSION_1);
     let file = Connection::open(folder.path().join(schema::FILE)).unwrap();
     file.execute_batch(include_str!("in_the_way.sql")).unwrap();
     drop(file);

@@ -43,7 +43,10 @@ impl Redis {
             Err(error) => return findings.push(findings::unreachable(&error)),
         }
         match Info::ask(&self.bulk, LOOK, &findings::SECTIONS).await {
-            Ok(Ok(info)) => findings.extend(findings::of_server(&info, SystemClock.now())),
+            Ok(Ok(info)) => {
+                findings.extend(findings::of_server(&info, SystemClock.now()));
+                findings.push(self.timetable(&info).await);
+            }
             Ok(Err(refusal)) => findings.push(findings::unknown(&refusal)),
             Err(error) => return findings.push(findings::unreachable(&error)),
         }
@@ -64,6 +67,13 @@ impl Redis {
             shortest = shortest.min(began.elapsed());
         }
         Ok(shortest)
+    }
+
+    async fn timetable(&self, info: &Info) -> Finding {
+        match self.made_at_run_time().await {
+            Ok(made) => findings::timetable(info, made),
+            Err(error) => findings::failed("timetable", &error),
+        }
     }
 
     async fn clocks(&self) -> Finding {

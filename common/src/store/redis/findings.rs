@@ -141,6 +141,22 @@ fn persistence(info: &Info, now: Millis) -> Finding {
     new("persistence", Health::Good, found)
 }
 
+/// Judges what a restart would do to the schedules that stand in no file or program.
+pub(super) fn timetable(info: &Info, made: u64) -> Finding {
+    if made == 0 {
+        return new("timetable", Health::Good, "no schedule was made at run time");
+    }
+    let found = format!("{made} schedules were made at run time");
+    if info.field("aof_enabled") != Some("1") {
+        let found = format!("{found}, and appendonly is no");
+        let mend = "a restart of Redis forgets those made or changed since the last snapshot, unless \
+                    a beat outlives it that remembers them: CONFIG SET appendonly yes, and write it \
+                    into redis.conf; or keep them in a timetable file";
+        return new("timetable", Health::Risky, found).mend(mend);
+    }
+    new("timetable", Health::Good, format!("{found}; they are in the append-only file"))
+}
+
 fn snapshot(info: &Info, now: Millis) -> String {
     let saved = info.number("rdb_last_save_time").unwrap_or(0);
     let changes = info.number("rdb_changes_since_last_save").unwrap_or(0);
@@ -267,6 +283,23 @@ mod tests {
                 "it is a primary with 2 replicas",
             ]
         );
+    }
+
+    #[test]
+    fn schedules_that_a_restart_would_forget_are_a_risk() {
+        let judged = |aof: &str, made| timetable(&Info::from(aof), made);
+        let (on, off) = ("aof_enabled:1\r\n", "aof_enabled:0\r\n");
+        for (aof, made, health) in [
+            (on, 0, Health::Good),
+            (off, 0, Health::Good),
+            (on, 3, Health::Good),
+            (off, 3, Health::Risky),
+        ] {
+            let finding = judged(aof, made);
+            assert_eq!(finding.health, health, "{finding:?}");
+            assert_eq!(finding.mend.is_some(), health == Health::Risky);
+        }
+        assert_eq!(judged(off, 3).found, "3 schedules were made at run time, and appendonly is no");
     }
 
     #[test]

@@ -10,23 +10,35 @@
 //! | `<ns>:seen` | sorted set | `<lane> <kind>` by the last enqueue in ms, at most `MAX_SEEN` | `SEEN_TTL` |
 //! | `<ns>:w:<owner>` | string | a heartbeat (JSON) | its `ttl` |
 //! | `<ns>:workers` | sorted set | owners by the end of their heartbeat in ms; a directory only | the longest heartbeat |
-//! | `<ns>:lease:<name>` | string | `holder epoch` | the lease's `ttl` |
+//! | `<ns>:{lease:<name>}` | string | `holder epoch` | the lease's `ttl` |
+//! | `<ns>:{lease:<name>}:epoch` | string | the greatest epoch that was given | until it is wiped |
 //! | `<ns>:signals:<owner>` | list | the signals (JSON), oldest first, at most `MAX_SIGNALS` | `SIGNAL_TTL` |
 //! | `<ns>:pauses` | hash | a pause (JSON) by queue | until it is resumed |
 //! | `<ns>:{letters}:<task id>` | string | a dead letter's description (JSON) | `LETTER_TTL` |
 //! | `<ns>:{letters}:queue:<queue>` | sorted set | `<died at, 20 digits>:<task id>`, all of score 0 | `LETTER_TTL` |
 //! | `<ns>:{letters}:queues` | set | the queues that had letters; emptied by counting | `LETTER_TTL` |
 //! | `<ns>:{letters}:ends` | sorted set | `<queue> <place>` by the end of the description in ms | `LETTER_TTL` |
+//! | `<ns>:{schedules}` | hash | `incarnation` and `version` of the timetable, and how many schedules were `made` at run time | until it is wiped |
+//! | `<ns>:{schedules}:names` | sorted set | the schedules, all of score 0 | until they are deleted |
+//! | `<ns>:{schedules}:entries` | hash | `<revision> <sort of source> <made at> <changed at> <entry>` (times in ms, JSON) by schedule | until it is deleted |
+//! | `<ns>:{schedules}:positions` | hash | a position, as `schedules::packed` writes it, by schedule | until it is deleted |
+//! | `<ns>:{schedules}:past:<schedule>` | list | occurrences, as `schedules::packed` writes them, oldest first, at most `MAX_OCCURRENCES` | until it is deleted |
+//! | `<ns>:{schedules}:changes` | sorted set | the schedules that the last `MAX_CHANGES` versions changed or removed, by version | until it is wiped |
+//! | `<ns>:{schedules}:removed` | hash | the last revisions of the `MAX_CHANGES` schedules that were deleted last, until they are made again | until it is wiped |
+//! | `<ns>:{schedules}:removals` | sorted set | the same schedules, by the version that deleted them | until it is wiped |
+//! | `<ns>:b:<owner>` | string | what a beat says of itself (JSON) | its `ttl` |
+//! | `<ns>:beats` | sorted set | owners by the end of that in ms; a directory only | the longest `ttl` |
 //! | `<ns>:check` | string | the trace of a check | 1 s |
 //!
-//! The braces are cluster hash tags: the keys of one task share a slot, and so do those of all
-//! letters, whose scripts touch several of them at once. Every key but the pauses ends by itself.
+//! The braces are cluster hash tags: the keys of one task share a slot, and so do those of one
+//! lease, of all letters and of the timetable, whose scripts touch several of them at once. Every
+//! key but the pauses, the epochs of leases and the timetable's ends by itself.
 //! No command ever walks the key space.
 
 use std::time::Duration;
 
 use crate::id::{Owner, TaskId};
-use crate::name::Namespace;
+use crate::name::{Namespace, ScheduleName};
 
 /// Longest time to live that is asked for, about 3,000 years: Redis refuses to overflow.
 const MAX_TTL_MS: u64 = 100_000_000_000_000;
@@ -72,8 +84,10 @@ impl Keys {
         format!("{}:seen", self.0)
     }
 
+    /// The key of a lease; `lua/acquire.lua` knows the other. Its hash tag ends inside it, whatever
+    /// the name holds, so what begins with it shares its slot.
     pub(super) fn lease(&self, name: &str) -> String {
-        format!("{}:lease:{name}", self.0)
+        format!("{}:{{lease:{name}}}", self.0)
     }
 
     pub(super) fn signals(&self, owner: Owner) -> String {
@@ -91,6 +105,27 @@ impl Keys {
 
     pub(super) fn letter(&self, id: TaskId) -> String {
         format!("{}:{id}", self.letters())
+    }
+
+    /// What the keys of the timetable begin with; `lua/schedules.lua` knows the others.
+    pub(super) fn schedules(&self) -> String {
+        format!("{}:{{schedules}}", self.0)
+    }
+
+    pub(super) fn schedule_entries(&self) -> String {
+        format!("{}:entries", self.schedules())
+    }
+
+    pub(super) fn past(&self, schedule: &ScheduleName) -> String {
+        format!("{}:past:{schedule}", self.schedules())
+    }
+
+    pub(super) fn beat(&self, owner: Owner) -> String {
+        format!("{}:b:{owner}", self.0)
+    }
+
+    pub(super) fn beats(&self) -> String {
+        format!("{}:beats", self.0)
     }
 
     pub(super) fn check(&self) -> String {

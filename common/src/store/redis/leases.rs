@@ -1,4 +1,5 @@
-//! Leases on Redis: one key each, that ends by itself; every step is one compare-and-set script.
+//! Leases on Redis: a key each, that ends by itself, and beside it the greatest epoch, which stays;
+//! every step is one compare-and-set script.
 
 use std::time::Duration;
 

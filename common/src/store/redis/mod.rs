@@ -5,8 +5,8 @@
 //! the bulk, one for heartbeats, which must not wait behind it. Every round trip is bounded by
 //! the response timeout; while the server is away requests fail at once.
 //!
-//! Not supported: Sentinel and Cluster. The scripts touch one key each, but for those of letters,
-//! whose keys share a slot, as the keys of a task do; so Cluster can follow.
+//! Not supported: Sentinel and Cluster. The scripts touch one key each, but for those of letters and
+//! of the timetable, whose keys share a slot, as the keys of a task do; so Cluster can follow.
 
 mod diagnosis;
 mod fault;
@@ -20,6 +20,7 @@ mod letters;
 mod link;
 mod records;
 mod requests;
+mod schedules;
 mod scripts;
 mod seen;
 mod signals;

@@ -1,7 +1,7 @@
 //! The scripts: composed from `lua/`, called by hash, loaded where they are missing.
 //!
-//! Each script touches the one key it is given, those of letters the keys that begin with it and
-//! share its slot. A server that forgot a script (restart, failover,
+//! Each script touches the one key it is given, those of leases, letters and the timetable also keys
+//! that begin with it and share its slot. A server that forgot a script (restart, failover,
 //! `SCRIPT FLUSH`) says so without executing anything; only those calls are sent again.
 
 use std::sync::Arc;
@@ -90,8 +90,8 @@ macro_rules! lua {
 /// Notes a worker in the directory; short and rare, so sent as text.
 pub(super) const ENLIST: &str = lua!("enlist");
 
-/// One script for each rule of `ledger::rules`, and for each step on a lease or a letter that reads
-/// before it writes.
+/// One script for each rule of `ledger::rules`, and for each step on a lease, a letter or the timetable
+/// that reads before it writes.
 #[derive(Debug)]
 pub(super) struct Scripts {
     pub(super) claim: Script,
@@ -108,6 +108,13 @@ pub(super) struct Scripts {
     pub(super) forget: Script,
     pub(super) list: Script,
     pub(super) counts: Script,
+    pub(super) schedules_page: Script,
+    pub(super) schedules_read: Script,
+    pub(super) schedules_change: Script,
+    pub(super) schedules_advance: Script,
+    pub(super) schedules_restore: Script,
+    pub(super) schedules_note: Script,
+    pub(super) schedules_changes: Script,
     /// Of a diagnosis.
     pub(super) probe: Script,
 }
@@ -129,6 +136,13 @@ impl Scripts {
             forget: Script::new(lua!("letter", "forget")),
             list: Script::new(lua!("letter", "list")),
             counts: Script::new(lua!("letter", "counts")),
+            schedules_page: Script::new(lua!("schedules", "schedules_page")),
+            schedules_read: Script::new(lua!("schedules", "schedules_read")),
+            schedules_change: Script::new(lua!("schedules", "schedules_change")),
+            schedules_advance: Script::new(lua!("schedules", "schedules_advance")),
+            schedules_restore: Script::new(lua!("schedules", "schedules_restore")),
+            schedules_note: Script::new(lua!("schedules", "schedules_note")),
+            schedules_changes: Script::new(lua!("schedules", "schedules_changes")),
             probe: Script::new(lua!("probe")),
         }
     }

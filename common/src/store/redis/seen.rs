@@ -75,6 +75,7 @@ mod tests {
             key: None,
             origin_id: None,
             tags: [].into(),
+            occasion: None,
             args_fingerprint: id.uuid(),
         }
     }

@@ -69,7 +69,7 @@ fn judge(info: &Info) -> Result<Vec<String>, String> {
     if info.field("aof_enabled") == Some("0") {
         warnings.push(
             "appendonly is no: a restart of Redis forgets what ran since the last snapshot, and \
-             may repeat work; set appendonly yes"
+             may repeat work and lose schedules that were made at run time; set appendonly yes"
                 .to_owned(),
         );
     }

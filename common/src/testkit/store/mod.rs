@@ -1,5 +1,5 @@
-//! The store suite: what every ledger, with its records, letters, fleet, leases and signals,
-//! promises.
+//! The store suite: what every ledger, with its records, letters, fleet, leases, signals and
+//! timetable, promises.
 //!
 //! A backend's test calls [`suite`] with a constructor. The promises are the functions of the
 //! modules below; the rules they name are those of [`crate::ledger::rules`], and
@@ -13,6 +13,7 @@ mod leases;
 mod letters;
 mod outcomes;
 mod records;
+mod schedules;
 mod signals;
 mod takeovers;
 
@@ -29,7 +30,7 @@ use crate::ledger::{
     Answer, Cancel, Cancelling, Claim, Decide, Decision, Entry, Failure, Held, Hold, Mark, Marking,
     Outcome, Release, Ruling, Takeover, Toll,
 };
-use crate::store::{Fleet, Leases, Ledger, Letters, Records, Signals};
+use crate::store::{Fleet, Leases, Ledger, Letters, Records, Schedules, Signals};
 
 /// Within this, what must happen by itself has happened.
 const SOON: Duration = Duration::from_secs(20);
@@ -52,6 +53,10 @@ pub struct StoreUnderTest {
     pub signals: Arc<dyn Signals>,
     /// Its list of dead letters.
     pub letters: Arc<dyn Letters>,
+    /// Its timetable.
+    pub schedules: Arc<dyn Schedules>,
+    /// Whether others could have emptied it: then an empty timetable has no incarnation.
+    pub can_be_wiped: bool,
     /// Dropped at the end of the case: a folder, for example.
     pub guard: Box<dyn Any + Send + Sync>,
 }
@@ -184,6 +189,49 @@ where
             letters_are_counted_by_queue,
             letters_are_read_in_the_order_asked,
             a_thousand_letters_are_described_and_forgotten_at_once;
+        schedules:
+            a_new_schedule_is_read_as_it_was_written_at_its_first_position,
+            a_schedule_that_is_there_is_not_made_again,
+            a_change_counts_the_revision_up_and_leaves_the_position,
+            a_change_of_another_revision_changes_nothing,
+            nothing_is_changed_where_nothing_is,
+            of_many_writers_each_change_is_made_on_the_one_before,
+            of_many_makers_one_makes_a_schedule,
+            a_deleted_schedule_leaves_nothing_but_its_revision_to_the_next_of_its_name,
+            a_change_that_was_meant_for_a_deleted_schedule_is_not_made_to_the_next_of_its_name,
+            changes_are_answered_in_the_order_of_the_batch,
+            an_entry_is_kept_under_the_name_of_its_change,
+            schedules_are_listed_in_the_order_of_their_bytes,
+            pages_of_any_size_show_every_schedule_once,
+            a_page_begins_behind_a_name_that_is_not_there,
+            schedules_are_read_in_the_order_asked,
+            large_entries_are_written_listed_and_read_like_small_ones,
+            a_position_moves_only_from_where_it_is_expected,
+            a_repeated_move_is_told_as_made_and_notes_nothing_twice,
+            an_older_epoch_moves_nothing,
+            of_many_leaders_one_makes_each_move,
+            nobody_moves_a_schedule_that_is_gone,
+            a_position_that_was_lost_is_moved_from_anywhere,
+            moves_are_answered_in_the_order_of_the_batch,
+            every_occurrence_is_listed_as_it_was_noted,
+            the_newest_occurrences_are_kept,
+            what_people_asked_for_is_noted_with_what_the_clock_did,
+            schedules_share_nothing,
+            a_timetable_has_an_incarnation_at_the_latest_from_its_first_write_on,
+            what_changed_since_a_version_is_named_once,
+            moves_notes_and_refusals_are_no_changes,
+            every_version_of_many_writers_is_another_one,
+            what_changed_too_long_ago_is_not_known,
+            what_somebody_remembers_is_restored_as_it_was,
+            an_entry_that_is_there_is_not_restored,
+            of_two_states_of_one_entry_the_later_is_restored,
+            a_change_since_the_wipe_is_not_undone_by_a_restoration,
+            a_restored_position_only_moves_forward,
+            of_many_who_restore_the_latest_position_stays,
+            what_was_deleted_since_the_wipe_stays_so,
+            what_was_deleted_stays_so_while_many_others_are_restored,
+            beats_are_listed_as_they_last_described_themselves,
+            a_beat_that_is_silent_is_no_longer_listed;
     ];
     suite::run("store", name, cases, make).await;
 }

@@ -6,7 +6,9 @@ use super::{SOON, StoreUnderTest, failure};
 use crate::clock::{Clock, Millis, SystemClock};
 use crate::envelope::{DeadReason, Order};
 use crate::id::TaskId;
-use crate::store::{Act, Action, AttemptNote, Enqueued, MAX_HISTORY, MAX_SEEN, TaskRecord};
+use crate::store::{
+    Act, Action, AttemptNote, Enqueued, MAX_HISTORY, MAX_SEEN, Occasion, TaskRecord,
+};
 use crate::testkit::eventually;
 
 const NOW: Millis = Millis(1_790_000_000_000);
@@ -21,6 +23,11 @@ fn enqueued(id: TaskId) -> Enqueued {
         key: Some("welcome 7 \"grün\"\n".to_owned()),
         origin_id: Some("order-7".to_owned()),
         tags: [("tenant".to_owned(), "42".to_owned())].into(),
+        occasion: Some(Occasion {
+            schedule: "report.nightly".to_owned(),
+            due: Some(NOW),
+            revision: Some(3),
+        }),
         args_fingerprint: uuid::Uuid::from_u128(7),
     }
 }

@@ -53,6 +53,7 @@ fn sent(lane: &str, kind: &str, at: Millis) -> Enqueued {
         key: None,
         origin_id: None,
         tags: [].into(),
+        occasion: None,
         args_fingerprint: uuid::Uuid::nil(),
     }
 }

@@ -8,8 +8,17 @@ use leveret_common::testkit::eventually;
 use super::server::{Reply, Server};
 use super::{Fixture, fixture};
 
-const CHECKS: [&str; 8] =
-    ["reachable", "version", "eviction", "persistence", "memory", "role", "clock", "scripts"];
+const CHECKS: [&str; 9] = [
+    "reachable",
+    "version",
+    "eviction",
+    "persistence",
+    "memory",
+    "role",
+    "timetable",
+    "clock",
+    "scripts",
+];
 
 fn of<'a>(findings: &'a [Finding], check: &str) -> &'a Finding {
     findings.iter().find(|finding| finding.check == check).expect("it was looked at")

@@ -16,7 +16,7 @@ async fn a_lease_ends_by_itself_and_is_prolonged_only_under_its_epoch() {
     for url in both() {
         let Fixture { redis, namespace, .. } = patient(&url).await;
         let mut bare = Bare::connect(&url);
-        let key = format!("{namespace}:lease:{NAME}");
+        let key = format!("{namespace}:{{lease:{NAME}}}");
         let holder = Owner::mint();
         let before = bare.time();
         let first = redis.acquire(NAME, holder, TTL).await.unwrap().unwrap();
@@ -43,11 +43,46 @@ async fn an_epoch_grows_even_where_the_clock_went_back() {
         let Fixture { redis, namespace, .. } = patient(&url).await;
         let holder = Owner::mint();
         let ahead = 4_000_000_000_000_000_u64;
-        let key = format!("{namespace}:lease:{NAME}");
+        let key = format!("{namespace}:{{lease:{NAME}}}");
         Bare::connect(&url).ask(&["SET", &key, &format!("{holder} {ahead}"), "PX", "60000"]);
         let lease = redis.acquire(NAME, holder, TTL).await.unwrap().unwrap();
         assert_eq!(lease, Lease { name: NAME.to_owned(), holder, epoch: ahead + 1 });
         assert!(redis.renew(&lease, TTL).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn an_epoch_grows_where_the_clock_went_back_and_the_lease_has_ended() {
+    for url in both() {
+        let Fixture { redis, namespace, .. } = patient(&url).await;
+        let mut bare = Bare::connect(&url);
+        let key = format!("{namespace}:{{lease:{NAME}}}");
+        let kept = format!("{key}:epoch");
+        let first = redis.acquire(NAME, Owner::mint(), TTL).await.unwrap().unwrap();
+        assert_eq!(bare.ask(&["GET", &kept]).text(), Some(first.epoch.to_string()));
+        assert_eq!(bare.ask(&["PTTL", &kept]).number(), -1, "it must outlive the lease");
+        // As it is left by a server whose clock was ahead.
+        let ahead = 4_000_000_000_000_000_u64;
+        bare.ask(&["SET", &kept, &ahead.to_string()]);
+        bare.ask(&["DEL", &key]);
+        for turn in 1..=3 {
+            let lease = redis.acquire(NAME, Owner::mint(), TTL).await.unwrap().unwrap();
+            assert_eq!(lease.epoch, ahead + turn);
+            redis.give_back(&lease).await.unwrap();
+        }
+        // Wiped, all that is left to go by is the clock.
+        bare.ask(&["DEL", &key, &kept]);
+        let before = bare.time();
+        let lease = redis.acquire(NAME, Owner::mint(), TTL).await.unwrap().unwrap();
+        assert!((before..=bare.time()).contains(&lease.epoch), "{lease:?}");
+        redis.give_back(&lease).await.unwrap();
+        for spoilt in ["hello", "-7", "9007199254740992"] {
+            bare.ask(&["SET", &kept, spoilt]);
+            let error = redis.acquire(NAME, Owner::mint(), TTL).await.unwrap_err();
+            assert_eq!(error.kind, StoreErrorKind::Corrupt, "{error}");
+            assert!(error.to_string().contains(&kept), "{error}");
+        }
+        bare.ask(&["DEL", &kept]);
     }
 }
 
@@ -79,7 +114,7 @@ async fn a_wipe_ends_a_lease_and_the_next_one_is_newer() {
 async fn what_is_no_lease_is_an_error_not_a_free_lease() {
     for url in both() {
         let Fixture { redis, namespace, .. } = patient(&url).await;
-        let key = format!("{namespace}:lease:{NAME}");
+        let key = format!("{namespace}:{{lease:{NAME}}}");
         let mut bare = Bare::connect(&url);
         let lease = Lease { name: NAME.to_owned(), holder: Owner::mint(), epoch: 1 };
         let too_great = format!("{} 9007199254740992", lease.holder);

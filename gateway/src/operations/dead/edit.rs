@@ -52,6 +52,7 @@ impl Operations {
             key: None,
             origin_id: None,
             tags: dead.tags.clone(),
+            occasion: None,
             args_fingerprint: Uuid::new_v5(&Uuid::NAMESPACE_OID, args),
         }];
         let noted = self.backend().records.enqueued(&records);

@@ -1,24 +1,28 @@
 //! The doctor: what is wrong, or soon will be, and how to mend it.
 //!
 //! The backend's parts look at themselves; beside that, what only the whole shows is judged in
-//! `own`: kinds that nobody serves, clocks that differ, memory that will not do. Guards that a part
+//! `own`: kinds that nobody serves, clocks that differ, memory that will not do; and in `beats`:
+//! whether somebody puts in what is due. Guards that a part
 //! that hangs is a finding and not a hanging doctor, and that a broker that is away hides nothing
 //! of what the store knows.
 
+mod beats;
 mod own;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use leveret_beat::timing::Timing;
 use leveret_common::broker::{Place, Survey};
 use leveret_common::clock::Millis;
 use leveret_common::diagnose::{Diagnose, Finding, Health};
 use leveret_common::id::TaskId;
 use leveret_common::name::{Lane, QueueName};
-use leveret_common::store::{Behind, Heartbeat, Letter, Pause, Seen};
+use leveret_common::store::{Behind, Heartbeat, Letter, Pause, ScheduleEntry, Seen};
 use tokio::time::timeout;
 
+use self::beats::{Entry, Timetable};
 use self::own::Died;
 use super::{Known, OperationError, Operations, stored};
 
@@ -26,6 +30,9 @@ use super::{Known, OperationError, Operations, stored};
 const EXAMINATION: Duration = Duration::from_secs(8);
 /// Most lanes that are looked at.
 const MOST_LANES: usize = 2_000;
+/// Most schedules that are looked at, and how many at a time.
+const MOST_SCHEDULES: usize = 5_000;
+const BATCH: usize = 1_000;
 /// Most letters of a queue that are counted of one hour.
 const MOST_LETTERS: usize = 256;
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -51,6 +58,7 @@ struct Situation<'a> {
     /// Why nobody could count what rests in the queues.
     uncounted: Option<String>,
     died: Vec<Died>,
+    timetable: Timetable,
     /// How many bytes the store has room for, as far as it says.
     room: Option<u64>,
 }
@@ -115,8 +123,42 @@ impl Operations {
             lanes,
             uncounted,
             died,
+            timetable: self.timetable_at_a_glance().await?,
             room: None,
         })
+    }
+
+    /// Looks at the beats and at the first schedules.
+    async fn timetable_at_a_glance(&self) -> Result<Timetable, OperationError> {
+        let mut found = Timetable { beats: self.beats().await?, ..Timetable::default() };
+        let mut behind = None;
+        while found.schedules.len() < MOST_SCHEDULES {
+            let page = self.backend().schedules.page(behind.as_ref(), BATCH);
+            let page = stored("list the schedules", page).await?;
+            found.is_whole = page.len() < BATCH;
+            behind = page.last().map(|last| last.entry.name.clone());
+            found.schedules.extend(page.into_iter().map(|found| self.glance(found.entry)));
+            if found.is_whole {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    fn glance(&self, entry: ScheduleEntry) -> Entry {
+        let timing = Timing::new(&entry.name, &entry.definition).ok();
+        let says = entry.definition;
+        let usual = self.shared.producer.options().lanes.get(&says.kind);
+        let queue = says.queue.or_else(|| usual.map(|lane| lane.queue.clone()));
+        let class = says.class.or_else(|| usual.map(|lane| lane.class));
+        Entry {
+            lane: Lane::new(queue.unwrap_or_default(), class.unwrap_or_default()),
+            name: entry.name,
+            kind: says.kind,
+            is_paused: entry.paused.is_some(),
+            next: timing.as_ref().and_then(|timing| timing.next(self.now())),
+            was_due: timing.and_then(|timing| timing.next(entry.since)).is_some(),
+        }
     }
 
     /// Counts how many letters of a queue died in the last hour, and in the hour before.

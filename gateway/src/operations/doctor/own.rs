@@ -47,6 +47,7 @@ impl Situation<'_> {
         findings.extend(self.pauses());
         findings.extend(self.deaths());
         findings.extend(self.lists());
+        findings.extend(self.timetable.findings(&self.workers, self.now));
         findings
     }
 
@@ -299,6 +300,7 @@ mod tests {
     };
 
     use super::super::super::Known;
+    use super::super::beats::Timetable;
     use super::*;
 
     const NOW: Millis = Millis(1_700_000_000_000);
@@ -340,6 +342,7 @@ mod tests {
             lanes: Vec::new(),
             uncounted: None,
             died: Vec::new(),
+            timetable: Timetable::default(),
             room: Some(1 << 40),
         }
     }

@@ -339,8 +339,18 @@ impl Facts {
             (_, None) => self.without_a_trace(),
             (_, Some(view)) => (view.state.as_str(), self.known(view)),
         };
-        let Said { summary, custody, because, advice } = said;
+        let Said { summary, custody, mut because, advice } = said;
+        because.extend(self.occasion());
         Explanation { id: self.id, state, summary, custody, because, advice }
+    }
+
+    /// Which schedule it was put in for, where a record says so.
+    fn occasion(&self) -> Option<String> {
+        let occasion = self.view.as_ref()?.enqueued.as_ref()?.occasion.as_ref()?;
+        let due = occasion
+            .due
+            .map_or_else(String::new, |due| format!(", as what was due at {}", time::text(due)));
+        Some(format!("It was put in for schedule {}{due}.", occasion.schedule))
     }
 
     /// Neither ledger nor records know it: a letter or a heartbeat may.

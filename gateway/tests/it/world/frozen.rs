@@ -23,6 +23,11 @@ impl Freezer {
         self.frozen.send_replace(true);
     }
 
+    /// From now on everything comes back, what was held up too.
+    pub(crate) fn thaw(&self) {
+        self.frozen.send_replace(false);
+    }
+
     /// Returns `url` with an address that leads there through us.
     pub(super) async fn before(&self, url: &str) -> String {
         let there = url.rsplit(['@', '/']).next().unwrap().to_owned();

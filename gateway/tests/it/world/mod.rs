@@ -130,6 +130,14 @@ impl World {
         self.client.get(format!("{}{path}", self.url))
     }
 
+    pub(crate) fn put_to(&self, path: &str) -> RequestBuilder {
+        self.client.put(format!("{}{path}", self.url))
+    }
+
+    pub(crate) fn delete_at(&self, path: &str) -> RequestBuilder {
+        self.client.delete(format!("{}{path}", self.url))
+    }
+
     /// Asks for what is at `path`.
     pub(crate) async fn ask(&self, path: &str) -> Value {
         json(self.get(path).send().await.unwrap(), 200).await

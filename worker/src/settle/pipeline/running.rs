@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use leveret_common::broker::Settle;
 use leveret_common::clock::Millis;
-use leveret_common::envelope::DeadReason;
+use leveret_common::envelope::{DeadReason, Fixed};
 use leveret_common::failpoint;
 use leveret_common::ledger::{Cancel, Decision, Failure, Hold, Outcome, Release, Ruling};
 use leveret_common::telemetry::names::{self, field, label};
@@ -19,7 +19,7 @@ use super::detaching::Turn;
 use crate::decide::{Success, decide};
 use crate::execute::{Ended, Ends, Limits, execute};
 use crate::fetch::Arrived;
-use crate::handler::{Execution, Kind, Reply, TaskError};
+use crate::handler::{Execution, Kind, Occurrence, Reply, TaskError};
 use crate::settle::holdings::HoldGuard;
 use crate::settle::journey::{Claimed, Event};
 use crate::shared::{Asked, Shared};
@@ -89,6 +89,7 @@ impl Pipeline<'_> {
             max_attempts: self.max_attempts(),
             fence: claimed.hold.fence,
             crashes: claimed.toll.crashes,
+            occurrence: occurrence(&envelope.fixed),
             cancel: CancellationToken::new(),
             enqueuer,
         };
@@ -177,4 +178,10 @@ async fn succeed(reply: Reply, enqueuer: &Enqueuer) -> Result<Success, TaskError
         Ok(follow_ups) => Ok(Success { result, follow_ups }),
         Err(error) => Err(TaskError::failed("follow-ups", error.to_string())),
     }
+}
+
+/// Returns the occurrence that a task is; one that somebody else's headers only half describe is
+/// none.
+fn occurrence(fixed: &Fixed) -> Option<Occurrence> {
+    Some(Occurrence { schedule: fixed.schedule.clone()?, due: fixed.occurrence? })
 }

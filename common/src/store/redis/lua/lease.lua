@@ -1,6 +1,7 @@
 -- Reads a lease; the first part of the scripts of leases.
 --
--- KEYS[1]: the lease, 'holder epoch', and the only key touched. It ends by itself.
+-- KEYS[1]: the lease, 'holder epoch'. It ends by itself.
+-- KEYS[1]:epoch: the greatest epoch that was given. It stays, and shares the lease's slot.
 -- Epochs are times in µs, below 2^53, and stay text unless they are counted up.
 
 local MAX_EXACT = 9007199254740991 -- 2^53 - 1

@@ -1,13 +1,10 @@
-//! What a run found, for people and for programs.
-
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the report is what the run is for")]
+//! What a run of a backlog found.
 
 use comfy_table::{Table, presets};
 use serde_json::json;
 
+use super::mebibytes;
 use crate::backlog::Found;
-use crate::error::Error;
-use crate::ground::On;
 use crate::watch::Sample;
 
 /// Heights of a line that is drawn with text.
@@ -24,15 +21,7 @@ pub fn print(found: &Found, as_json: bool) {
     println!("{}: {} tasks, {} slots", found.on.name(), found.plan.tasks, found.plan.slots);
     println!("{}", people(found));
     println!("memory while draining  {}", drawn(&found.during_drain()));
-    for failure in found.failures() {
-        println!("DOES NOT HOLD: {failure}");
-    }
-    println!();
-}
-
-/// Says why a run has no figures.
-pub fn complain(on: On, error: &Error) {
-    eprintln!("{}: {error}", on.name());
+    super::verdict(&found.failures());
 }
 
 fn machine(found: &Found) -> serde_json::Value {
@@ -81,10 +70,6 @@ fn peaks(found: &Found) -> impl Iterator<Item = (&'static str, u64)> {
         .samples
         .iter()
         .map(|(name, samples)| (*name, samples.iter().map(|sample| sample.pss).max().unwrap_or(0)))
-}
-
-fn mebibytes(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / 1_048_576.0)
 }
 
 /// Draws samples as one line of text, from nothing to the highest.

@@ -1,0 +1,35 @@
+//! The engine: puts each occurrence in when it is due, once, whatever is killed meanwhile.
+//!
+//! Read [`Beat`] for the loop. What is due is decided by pure parts: `due` (which schedule is next),
+//! `catch_up` (what becomes of what was missed), `lead` (how long before it is due an occurrence is
+//! handed to the broker). `leader` keeps the right to act. Safety does not rest on that right: the
+//! task of an occurrence has one id, whoever puts it in, and a schedule's position moves by
+//! compare-and-set, after the broker's confirm (I19, I21).
+
+mod announcing;
+mod beat;
+mod catch_up;
+mod config;
+mod deciding;
+mod departures;
+pub mod due;
+mod filing;
+mod firing;
+mod following;
+mod gate;
+mod jobs;
+mod lead;
+mod leader;
+mod moving;
+mod observe;
+mod overlap;
+mod patience;
+mod publisher;
+mod roster;
+mod run;
+mod status;
+mod steps;
+
+pub use self::beat::{Beat, BeatError, Reloader};
+pub use self::config::{Config, LONGEST_LEAD, SHORTEST_LEASE};
+pub use self::status::Status;

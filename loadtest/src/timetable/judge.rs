@@ -1,0 +1,146 @@
+//! What was expected, and what became of it.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, SecondsFormat};
+use leveret_beat::definition::Wanted;
+use leveret_beat::timing::Timing;
+use leveret_common::clock::Millis;
+use leveret_common::id::TaskId;
+use leveret_common::name::{Namespace, ScheduleName};
+use leveret_common::schedule::Definition;
+
+use crate::error::Error;
+
+/// One schedule.
+#[derive(Debug)]
+pub struct Row {
+    /// Its name.
+    pub schedule: ScheduleName,
+    /// When it is due, in its own words.
+    pub when: String,
+    /// What it names while the run lasts.
+    pub occurrences: Vec<Judged>,
+    /// Instants that were performed and that the schedule does not name.
+    pub foreign: Vec<String>,
+    timing: Timing,
+}
+
+/// One occurrence.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    /// The instant.
+    pub due: Millis,
+    /// With its jitter.
+    pub planned: Millis,
+    /// How often it was performed.
+    pub runs: u32,
+    /// How late its first attempt began, in ms; negative when it was early.
+    pub late: Option<i64>,
+}
+
+impl Judged {
+    /// Returns the instant as a task finds it in its environment.
+    #[must_use]
+    pub fn text(&self) -> String {
+        text(self.due)
+    }
+}
+
+impl Row {
+    /// Lists what should have held and did not.
+    pub(super) fn failures(&self) -> Vec<String> {
+        let name = &self.schedule;
+        let of = |one: &Judged| {
+            let due = one.text();
+            match (one.runs, one.late) {
+                (1, Some(late)) if late < 0 => Some(format!("{name} at {due}: {late} ms early")),
+                (1, Some(_)) => None,
+                (1, None) => Some(format!("{name} at {due}: nobody knows when it began")),
+                (runs, _) => Some(format!("{name} at {due}: performed {runs} times")),
+            }
+        };
+        let foreign = self.foreign.iter().map(|due| format!("{name} is not due at {due}"));
+        self.occurrences.iter().filter_map(of).chain(foreign).collect()
+    }
+}
+
+/// Computes what is due after `began`, up to and with `ended`.
+pub(super) fn expected(file: &str, began: Millis, ended: Millis) -> Result<Vec<Row>, Error> {
+    let wrong = |why: String| Error::unexpected("the timetable", why);
+    let wanted = Wanted::from_toml(file);
+    if let Some(flaw) = wanted.flaws.first() {
+        return Err(wrong(flaw.to_string()));
+    }
+    let row = |(schedule, definition): (ScheduleName, Definition)| {
+        let timing = Timing::new(&schedule, &definition)
+            .map_err(|problems| wrong(format!("{schedule}: {problems:?}")))?;
+        let occurrences = timing
+            .upcoming(before(began))
+            .take_while(|due| *due <= ended)
+            .map(|due| Judged { due, planned: timing.planned(due), runs: 0, late: None })
+            .filter(|one| one.planned > began && one.planned <= ended)
+            .collect();
+        Ok(Row { schedule, when: definition.when, occurrences, foreign: Vec::new(), timing })
+    };
+    wanted.schedules.into_iter().map(row).collect()
+}
+
+/// A jitter may carry an occurrence into the run that was named before it.
+fn before(began: Millis) -> Millis {
+    Millis(began.0.saturating_sub(60_000))
+}
+
+/// Counts the expected occurrences that were performed.
+pub(super) fn count(rows: &[Row], performed: &BTreeMap<(String, String), u32>) -> usize {
+    let has = |row: &Row, one: &Judged| performed.contains_key(&key(row, one));
+    rows.iter().map(|row| row.occurrences.iter().filter(|one| has(row, one)).count()).sum()
+}
+
+/// Writes down how often each was performed, and how late.
+pub(super) fn judge(
+    rows: &mut [Row],
+    performed: &BTreeMap<(String, String), u32>,
+    mut started_at: impl FnMut(TaskId) -> Result<Option<Millis>, Error>,
+) -> Result<(), Error> {
+    recount(rows, performed);
+    let namespace: Namespace = super::fleet::NAMESPACE
+        .parse()
+        .map_err(|error| Error::unexpected("the namespace", format!("{error}")))?;
+    for row in rows {
+        for one in row.occurrences.iter_mut().filter(|one| one.runs > 0) {
+            let id = TaskId::of_occurrence(&namespace, &row.schedule, one.due, None);
+            let signed = |at: Millis| i64::try_from(at.0).unwrap_or(i64::MAX);
+            one.late = started_at(id)?.map(|at| signed(at) - signed(one.planned));
+        }
+    }
+    Ok(())
+}
+
+/// Counts again how often each was performed, and what was and should not have been.
+pub(super) fn recount(rows: &mut [Row], performed: &BTreeMap<(String, String), u32>) {
+    for row in rows {
+        for at in 0..row.occurrences.len() {
+            let runs = performed.get(&key(row, &row.occurrences[at])).copied().unwrap_or(0);
+            row.occurrences[at].runs = runs;
+        }
+        let own = performed.keys().filter(|(schedule, _)| schedule == row.schedule.as_str());
+        row.foreign = own.map(|(_, due)| due).filter(|due| !is_due(row, due)).cloned().collect();
+    }
+}
+
+/// Whether a schedule names an instant, within the run or outside of it.
+fn is_due(row: &Row, text: &str) -> bool {
+    let Ok(due) = DateTime::parse_from_rfc3339(text) else { return false };
+    let Ok(due) = u64::try_from(due.timestamp_millis()) else { return false };
+    row.timing.next(Millis(due.saturating_sub(1))) == Some(Millis(due))
+}
+
+fn key(row: &Row, one: &Judged) -> (String, String) {
+    (row.schedule.to_string(), one.text())
+}
+
+fn text(at: Millis) -> String {
+    let instant = i64::try_from(at.0).ok().and_then(DateTime::from_timestamp_millis);
+    instant.unwrap_or_default().to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}

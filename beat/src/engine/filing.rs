@@ -14,7 +14,7 @@ use leveret_common::schedule::Source;
 use leveret_common::store::{BeatInfo, TimetableFile};
 use leveret_common::telemetry::names::field;
 use leveret_producer::Producer;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::BeatError;
 use super::jobs::Event;
@@ -157,8 +157,14 @@ impl Run {
         match reconciled {
             Ok(done) => {
                 let (plan, applied) = *done;
-                for line in plan.describe() {
-                    info!({ field::CHANGE } = line, "timetable file");
+                // A file may change a hundred thousand schedules: the life of a process is the last
+                // line, which counts them.
+                let lines = plan.describe();
+                if let Some((sum, changes)) = lines.split_last() {
+                    for change in changes {
+                        debug!({ field::CHANGE } = change, "timetable file");
+                    }
+                    info!({ field::CHANGE } = sum, "timetable file");
                 }
                 for left in applied.left.iter().filter(|left| left.why == Reason::Lost) {
                     warn!({ field::SCHEDULE } = %left.name, "somebody else changes a schedule all the time, the file's word on it is left out");

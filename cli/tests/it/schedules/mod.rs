@@ -1,6 +1,7 @@
 //! The timetable as people use it: explained and planned, kept by `dev` and by beats of their own.
 
 mod beats;
+mod killed;
 mod local;
 mod stories;
 

@@ -25,6 +25,8 @@ use crate::signals::Hangups;
 
 /// The timetable file where none is named.
 const FILE: &str = "schedules.toml";
+/// How many lines of a plan are told at most.
+const MOST_TOLD: usize = 50;
 
 /// A beat with its timetable file.
 pub(crate) struct Timekeeper {
@@ -137,10 +139,20 @@ impl File {
         let schedules = wanted.schedules.len();
         let source = Source::File { path: self.path.display().to_string() };
         let plan = self.timetable.plan(source, wanted).await?;
-        let lines: Vec<_> = plan.describe().iter().map(|line| format!("\n  {line}")).collect();
-        report::narrate(&format!("{}, {when}:{}", self.path.display(), lines.concat()));
+        report::narrate(&format!("{}, {when}:{}", self.path.display(), told(&plan.describe())));
         Ok(schedules)
     }
+}
+
+/// Writes the lines of a plan below each other, the sum last; not all of them where there are many.
+fn told(lines: &[String]) -> String {
+    let indented = |line: &String| format!("\n  {line}");
+    let Some((sum, changes)) = lines.split_last() else { return String::new() };
+    let mut text: String = changes.iter().take(MOST_TOLD).map(indented).collect();
+    if let more @ 1.. = changes.len().saturating_sub(MOST_TOLD) {
+        text.push_str(&format!("\n  and {more} more lines: leveret schedule plan shows all"));
+    }
+    text + &indented(sum)
 }
 
 /// Reads a timetable file; what is wrong in it is told by [`sound`].
@@ -168,4 +180,24 @@ fn path(settings: &BeatSettings) -> Option<PathBuf> {
 fn host() -> String {
     let name = gethostname().ok().and_then(|name| name.into_string().ok());
     name.unwrap_or_else(|| "unknown-host".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_plan_is_told_in_part_with_its_sum() {
+        let lines = |many: usize| {
+            let changes = (0..many).map(|n| format!("+ s{n}"));
+            changes.chain([format!("{many} to create")]).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&lines(2)), "\n  + s0\n  + s1\n  2 to create");
+        assert_eq!(told(&lines(0)), "\n  0 to create");
+        let all = told(&lines(MOST_TOLD));
+        assert!(!all.contains("more lines") && all.contains("+ s49"), "{all}");
+        let part = told(&lines(MOST_TOLD + 7));
+        assert!(!part.contains("+ s50") && part.contains("\n  and 7 more lines: "), "{part}");
+        assert!(part.ends_with("\n  57 to create"), "{part}");
+    }
 }

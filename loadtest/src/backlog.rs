@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, while_doing};
 use crate::ground::{Ground, On};
-use crate::process::{Role, command};
+use crate::process::{Role, ask, command};
 use crate::watch::{Sample, Samples, Watch, redis_peak};
 
 /// How many of the tasks are asked for by their ids afterwards.
@@ -202,17 +202,6 @@ fn write_tasks(path: &Path, tasks: u64) -> std::io::Result<()> {
         writeln!(file, "{task}")?;
     }
     file.flush()
-}
-
-fn ask(config: &Path, dev: &Role, arguments: &[&str]) -> Result<(), Error> {
-    let told = command(config, &[arguments, &["--gateway-url", &dev.url, "-o", "json"]].concat())?
-        .output()
-        .map_err(while_doing("run leveret"))?;
-    if told.status.success() {
-        return Ok(());
-    }
-    let why = String::from_utf8_lossy(&told.stderr);
-    Err(Error::unexpected(format!("leveret {}", arguments.join(" ")), format!("fails: {why}")))
 }
 
 fn enqueue(

@@ -35,6 +35,21 @@ pub fn command(config: &Path, arguments: &[&str]) -> Result<Command, Error> {
     Ok(command)
 }
 
+/// Runs a command of the binary against the gateway of `door`.
+///
+/// # Errors
+/// When it fails; with what it says.
+pub fn ask(config: &Path, door: &Role, arguments: &[&str]) -> Result<(), Error> {
+    let told = command(config, &[arguments, &["--gateway-url", &door.url, "-o", "json"]].concat())?
+        .output()
+        .map_err(while_doing("run leveret"))?;
+    if told.status.success() {
+        return Ok(());
+    }
+    let why = String::from_utf8_lossy(&told.stderr);
+    Err(Error::unexpected(format!("leveret {}", arguments.join(" ")), format!("fails: {why}")))
+}
+
 /// A running role, such as `leveret dev`; killed when dropped.
 pub struct Role {
     child: Child,

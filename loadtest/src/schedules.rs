@@ -13,7 +13,7 @@ use leveret_common::clock::{Clock, Millis, SystemClock};
 
 use crate::error::{Error, while_doing};
 use crate::ground::{Ground, On};
-use crate::process::Role;
+use crate::process::{Role, ask};
 use crate::watch::{Watch, redis_peak};
 
 /// How long a step may take.
@@ -129,6 +129,8 @@ pub fn run(on: On, plan: &Plan) -> Result<Found, Error> {
     write_timetable(&ground, plan.due, &format!("at {}", text(due)))?;
     let fleet = Fleet::start(&ground, &config)?;
     fleet.has(plan.due)?;
+    // `leveret dev` has a worker too, and what is counted is what rests in the queue.
+    ask(&config, fleet.door(), &["queue", "pause", "default"])?;
     if SystemClock.now() >= due {
         return Err(Error::unexpected("the beat", "read its timetable too late for the run"));
     }

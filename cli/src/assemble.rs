@@ -25,6 +25,7 @@ use tracing::Level;
 
 use crate::error::Error;
 use crate::probe::Probe;
+use crate::signals::Signals;
 
 /// How often recorded samples are folded into their buckets.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -42,7 +43,7 @@ impl Ground {
     ///
     /// # Cancel safety
     /// Dropped, nothing is left open, but logging and metrics stay set up.
-    pub(crate) async fn open(settings: Settings, role: &str) -> Result<Self, Error> {
+    async fn open(settings: Settings, role: &str) -> Result<Self, Error> {
         set_up_logging(&settings.log)?;
         let metrics = Metrics::install()?;
         let spawner = Spawner::new();
@@ -149,10 +150,31 @@ impl Ground {
     ///
     /// # Cancel safety
     /// Dropped, it is closed as by a crash, which loses nothing.
-    pub(crate) async fn close(self) {
+    async fn close(self) {
         self.backend.broker.close().await;
         self.spawner.drained().await;
     }
+}
+
+/// Plays a role until a signal: opens what it stands on, does its `part`, whose token the first signal
+/// cancels, and closes all behind it.
+///
+/// # Cancel safety
+/// As that of `part`; the backend is closed as by a crash, which loses nothing.
+pub(crate) async fn play(
+    settings: Settings,
+    role: &str,
+    signals: Signals,
+    part: impl AsyncFnOnce(&Ground, CancellationToken) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let stop = CancellationToken::new();
+    let whole = async {
+        let ground = Ground::open(settings, role).await?;
+        let ended = part(&ground, stop.clone()).await;
+        ground.close().await;
+        ended
+    };
+    signals.run(whole, &stop).await
 }
 
 /// A part that was started.

@@ -10,47 +10,22 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use leveret_common::name::ScheduleName;
-use leveret_common::store::{Changes, Scheduled, Schedules, StoreError, StoreErrorKind};
+use leveret_common::store::Scheduled;
 use leveret_common::telemetry::names::field;
 use tracing::{info, warn};
 
 use super::jobs::Event;
+use super::looking::{Found, Known, Seen, look, restore};
 use super::patience::{Trouble, within};
 use super::roster::Stage;
 use super::run::Run;
 
-/// Most schedules that are read, or written again, together; halved each time the store is too slow.
+/// Most schedules that are read in a page, or written again, together; halved each time the store is too slow.
 const PAGE: usize = 500;
 const LEAST_PAGE: usize = 8;
 /// For so many looks after it led a beat knows better than nobody how far each schedule has got:
 /// about a minute. While the store is away nobody leads, so that time does not count.
 const FRESH: u32 = 60;
-
-/// Which life of the timetable was read, and up to which of its versions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Known {
-    incarnation: Option<u64>,
-    version: u64,
-}
-
-/// What somebody saw who looked for changes.
-#[derive(Debug)]
-pub(super) struct Seen {
-    known: Known,
-    /// What became of the schedules that changed; none where all have to be read.
-    changed: Option<Vec<(ScheduleName, Found)>>,
-    /// Whether the store has forgotten a schedule that nobody deleted.
-    forgotten: bool,
-}
-
-/// A schedule that changed.
-#[derive(Debug)]
-enum Found {
-    There(Box<Scheduled>),
-    Gone,
-    /// This version cannot read it.
-    Unreadable,
-}
 
 /// A page of the timetable.
 #[derive(Debug)]
@@ -311,85 +286,4 @@ impl Run {
             }
         }
     }
-}
-
-/// Looks for what changed since `before`, and whether the schedules that are doubted are there.
-async fn look(
-    schedules: &dyn Schedules,
-    before: Option<Known>,
-    mut doubted: Vec<ScheduleName>,
-) -> Result<Seen, Trouble> {
-    let Changes { incarnation, version, names } =
-        within(schedules.changes(before.map(|before| before.version))).await?;
-    let known = Known { incarnation, version };
-    let is_same = before.is_some_and(|before| before.incarnation == incarnation);
-    // Where nothing was ever written, there is nothing to read again and again.
-    let names = if incarnation.is_none() { Some(Vec::new()) } else { names };
-    let Some(names) = names.filter(|_| is_same) else {
-        return Ok(Seen { known, changed: None, forgotten: false });
-    };
-    doubted.retain(|name| !names.contains(name));
-    let mut changed = Vec::with_capacity(names.len());
-    for chunk in names.chunks(PAGE) {
-        let found = read_all(schedules, chunk).await?;
-        changed.extend(chunk.iter().cloned().zip(found));
-    }
-    if changed.iter().any(|(_, found)| matches!(found, Found::Gone)) {
-        // Gone for certain only if the timetable was not wiped meanwhile.
-        let now = within(schedules.changes(Some(version))).await?.incarnation;
-        if now != incarnation {
-            let known = Known { incarnation: now, version: 0 };
-            return Ok(Seen { known, changed: None, forgotten: false });
-        }
-    }
-    let mut forgotten = false;
-    for chunk in doubted.chunks(PAGE) {
-        let found = read_all(schedules, chunk).await?;
-        // Nobody has deleted it.
-        forgotten |= found.iter().any(|found| matches!(found, Found::Gone));
-        changed.extend(chunk.iter().cloned().zip(found));
-    }
-    Ok(Seen { known, changed: Some(changed), forgotten })
-}
-
-/// Writes schedules again; returns the life of the timetable that they are in.
-async fn restore(schedules: &dyn Schedules, known: &[Scheduled]) -> Result<Option<u64>, Trouble> {
-    within(schedules.restore(known)).await?;
-    Ok(within(schedules.changes(None)).await?.incarnation)
-}
-
-async fn read_all(
-    schedules: &dyn Schedules,
-    names: &[ScheduleName],
-) -> Result<Vec<Found>, Trouble> {
-    let found = |scheduled: Option<Scheduled>| {
-        scheduled.map_or(Found::Gone, |scheduled| Found::There(Box::new(scheduled)))
-    };
-    match within(schedules.read(names)).await {
-        Ok(all) => Ok(all.into_iter().map(found).collect()),
-        Err(Trouble::Store(error)) if error.kind == StoreErrorKind::Corrupt => {
-            let mut all = Vec::with_capacity(names.len());
-            for name in names {
-                match within(schedules.read(std::slice::from_ref(name))).await {
-                    Ok(one) => all.push(found(one.into_iter().next().flatten())),
-                    Err(Trouble::Store(error)) => all.push(unreadable(name, error)?),
-                    Err(slow) => return Err(slow),
-                }
-            }
-            Ok(all)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// Passes over a schedule that was written in a form of a newer version; the others go on.
-fn unreadable(name: &ScheduleName, error: StoreError) -> Result<Found, Trouble> {
-    if error.kind != StoreErrorKind::Corrupt {
-        return Err(Trouble::Store(error));
-    }
-    warn!(
-        { field::SCHEDULE } = %name, { field::ERROR } = %error,
-        "this version cannot read what a schedule was changed to; run the newest version"
-    );
-    Ok(Found::Unreadable)
 }

@@ -14,7 +14,8 @@ use leveret_common::store::{Advanced, BeatInfo};
 use tokio::task::JoinHandle;
 
 use super::filing::Filed;
-use super::following::{Page, Seen};
+use super::following::Page;
+use super::looking::Seen;
 use super::moving::Moves;
 use super::overlap::Question;
 use super::patience::Trouble;

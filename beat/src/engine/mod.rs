@@ -6,6 +6,7 @@
 //! task of an occurrence has one id, whoever puts it in, and a schedule's position moves by
 //! compare-and-set, after the broker's confirm (I19, I21).
 
+mod agenda;
 mod announcing;
 mod beat;
 mod catch_up;
@@ -20,6 +21,7 @@ mod gate;
 mod jobs;
 mod lead;
 mod leader;
+mod looking;
 mod moving;
 mod observe;
 mod overlap;

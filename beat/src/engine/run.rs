@@ -14,10 +14,10 @@ use leveret_common::telemetry::names::field;
 use leveret_producer::Producer;
 use tracing::warn;
 
+use super::agenda::Agenda;
 use super::announcing::Announcer;
 use super::config::Config;
 use super::filing::Filing;
-use super::firing::Agenda;
 use super::following::Follower;
 use super::gate::Gate;
 use super::jobs::{Event, Jobs};

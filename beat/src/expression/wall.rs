@@ -1,8 +1,9 @@
 //! Which wall-clock times a list of fields names: sets of bits, and a search through the calendar.
 //!
-//! Knows no zone; [`super::firing`] does, for which it keeps what to do at a change. A time is in seconds since 1970-01-01T00:00:00 of the
-//! wall clock. Guards that a search is bounded: month by month it looks at the 130 years that there
-//! are, 1,560 months at most, and skips the years and months that cannot match.
+//! Knows no zone; [`super::firing`] does, for which it keeps what to do at a change. A time is in
+//! seconds since 1970-01-01T00:00:00 of the wall clock. Guards that a search is bounded: month by
+//! month it looks at the 130 years that there are, 1,560 months at most, and skips the years and
+//! months that cannot match.
 
 use super::days::Days;
 use super::firing::Clocks;

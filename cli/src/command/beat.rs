@@ -25,20 +25,10 @@ pub(super) async fn run(
     format: Format,
 ) -> Result<(), Error> {
     assemble::require_servers(&settings, "beat")?;
-    let stop = CancellationToken::new();
-    signals.run(serve(settings, hangups, stop.clone(), format), &stop).await
-}
-
-async fn serve(
-    settings: Settings,
-    hangups: Hangups,
-    stop: CancellationToken,
-    format: Format,
-) -> Result<(), Error> {
-    let ground = Ground::open(settings, "beat").await?;
-    let ended = keep(&ground, hangups, stop, format).await;
-    ground.close().await;
-    ended
+    assemble::play(settings, "beat", signals, async |ground, stop| {
+        keep(ground, hangups, stop, format).await
+    })
+    .await
 }
 
 async fn keep(

@@ -33,23 +33,13 @@ pub(super) async fn run(
     hangups: Hangups,
     format: Format,
 ) -> Result<(), Error> {
-    let stop = CancellationToken::new();
-    signals.run(serve(settings, hangups, stop.clone(), format), &stop).await
+    assemble::play(settings, "dev", signals, async |ground, stop| {
+        serve(ground, hangups, stop, format).await
+    })
+    .await
 }
 
 async fn serve(
-    settings: Settings,
-    hangups: Hangups,
-    stop: CancellationToken,
-    format: Format,
-) -> Result<(), Error> {
-    let ground = Ground::open(settings, "dev").await?;
-    let ended = play(&ground, hangups, stop, format).await;
-    ground.close().await;
-    ended
-}
-
-async fn play(
     ground: &Ground,
     hangups: Hangups,
     stop: CancellationToken,

@@ -15,15 +15,10 @@ use crate::signals::Signals;
 /// Dropped, requests are cut.
 pub(super) async fn run(settings: Settings, signals: Signals, format: Format) -> Result<(), Error> {
     assemble::require_servers(&settings, "gateway")?;
-    let stop = CancellationToken::new();
-    signals.run(serve(settings, stop.clone(), format), &stop).await
-}
-
-async fn serve(settings: Settings, stop: CancellationToken, format: Format) -> Result<(), Error> {
-    let ground = Ground::open(settings, "gateway").await?;
-    let ended = answer(&ground, stop, format).await;
-    ground.close().await;
-    ended
+    assemble::play(settings, "gateway", signals, async |ground, stop| {
+        answer(ground, stop, format).await
+    })
+    .await
 }
 
 async fn answer(ground: &Ground, stop: CancellationToken, format: Format) -> Result<(), Error> {

@@ -9,6 +9,7 @@ mod doctor;
 mod each;
 mod export;
 mod gateway;
+mod pages;
 mod queue;
 mod schedule;
 mod task;

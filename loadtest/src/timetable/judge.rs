@@ -144,3 +144,49 @@ fn text(at: Millis) -> String {
     let instant = i64::try_from(at.0).ok().and_then(DateTime::from_timestamp_millis);
     instant.unwrap_or_default().to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "[schedules.tick]\nwhen = \"every 10s\"\nkind = \"journal\"\n";
+
+    /// Judges a run of half a minute after which this was performed, late by so much.
+    fn failures(performed: &[(&str, u32)], late: i64) -> Vec<String> {
+        // 2027-01-15T08:00:00Z.
+        let began = Millis(1_800_000_000_000);
+        let mut rows = expected(FILE, began, Millis(began.0 + 30_000)).unwrap_or_default();
+        let runs = performed.iter().map(|(second, runs)| {
+            (("tick".to_owned(), format!("2027-01-15T08:00:{second}Z")), *runs)
+        });
+        let mut planned = [10, 20, 30].into_iter();
+        let started = |_| {
+            let seconds = planned.next().unwrap_or_default();
+            Ok(began.0.checked_add_signed(seconds * 1_000 + late).map(Millis))
+        };
+        let judged = judge(&mut rows, &runs.collect(), started);
+        assert!(judged.is_ok() && rows.len() == 1, "{judged:?} {rows:?}");
+        rows[0].failures()
+    }
+
+    #[test]
+    fn what_is_performed_once_and_not_early_is_right() {
+        let once = [("10", 1), ("20", 1), ("30", 1)];
+        assert_eq!(failures(&once, 3), [""; 0]);
+        let early = failures(&once, -1);
+        assert_eq!(early[0], "tick at 2027-01-15T08:00:10Z: -1 ms early", "{early:?}");
+        assert_eq!(early.len(), 3);
+    }
+
+    #[test]
+    fn what_is_missing_or_comes_twice_or_is_never_due_is_told() {
+        let found = failures(&[("10", 2), ("11", 1), ("20", 1), ("40", 1)], 3);
+        let told = [
+            "tick at 2027-01-15T08:00:10Z: performed 2 times",
+            "tick at 2027-01-15T08:00:30Z: performed 0 times",
+            "tick is not due at 2027-01-15T08:00:11Z",
+        ];
+        // What is due outside of the run is nobody's fault.
+        assert_eq!(found, told);
+    }
+}

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::away::Redis;
-use crate::place::{DEADLINE, Place, config, kind};
+use crate::place::{DEADLINE, Place, config, endless, kind};
 
 on_every_backend! {
     a_running_task_that_is_signalled_sees_its_token_and_ends_as_cancelled,
@@ -90,25 +90,7 @@ async fn a_cancel_whose_signal_got_lost_is_found_in_the_ledger(place: Place) {
 }
 
 async fn a_cancelled_handler_that_does_not_stop_is_dropped(place: Place) {
-    let (begun, dropped) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    struct Tell(Arc<Notify>);
-    impl Drop for Tell {
-        fn drop(&mut self) {
-            self.0.notify_one();
-        }
-    }
-    let deaf = {
-        let (begun, dropped) = (begun.clone(), dropped.clone());
-        from_fn(move |_: Value, _| {
-            let (begun, tell) = (begun.clone(), Tell(dropped.clone()));
-            async move {
-                begun.notify_one();
-                std::future::pending::<()>().await;
-                drop(tell);
-                Ok(())
-            }
-        })
-    };
+    let (deaf, begun, dropped) = endless();
     let _worker = place.work(vec![kind("demo.deaf", deaf)], config()).await;
     let id = place.producer.task("demo.deaf", &()).await.unwrap().id;
     begun.notified().await;

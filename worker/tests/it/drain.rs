@@ -13,7 +13,7 @@ use leveret_worker::{Config, Execution};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::place::{DEADLINE, Place, config, kind};
+use crate::place::{DEADLINE, Place, config, endless, kind};
 
 on_every_backend! {
     a_drain_lets_running_tasks_finish_and_starts_no_new_ones,
@@ -89,27 +89,9 @@ async fn a_task_that_outlasts_the_grace_runs_elsewhere_and_no_attempt_is_charged
 }
 
 async fn a_worker_that_is_dropped_ends_as_if_it_was_killed(place: Place) {
-    let (begun, dropped) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    struct Tell(Arc<Notify>);
-    impl Drop for Tell {
-        fn drop(&mut self) {
-            self.0.notify_one();
-        }
-    }
-    let endless = {
-        let (begun, dropped) = (begun.clone(), dropped.clone());
-        from_fn(move |_: Value, _| {
-            let (begun, tell) = (begun.clone(), Tell(dropped.clone()));
-            async move {
-                begun.notify_one();
-                std::future::pending::<()>().await;
-                drop(tell);
-                Ok(())
-            }
-        })
-    };
+    let (handler, begun, dropped) = endless();
     let config = Config { slots: 1, ..config() };
-    let worker = place.work(vec![kind("demo.endless", endless)], config.clone()).await;
+    let worker = place.work(vec![kind("demo.endless", handler)], config.clone()).await;
     let mut ids = Vec::new();
     for n in 0..3 {
         ids.push(place.producer.task("demo.endless", &json!(n)).await.unwrap().id);

@@ -21,8 +21,11 @@ use leveret_common::store::{
 use leveret_common::testkit::eventually;
 use leveret_common::testkit::services::fresh_namespace;
 use leveret_producer::{Options, Producer};
+use leveret_worker::handler::from_fn;
 use leveret_worker::{Config, Handler, Kind, Registry, Status, Worker, WorkerError};
+use serde_json::Value;
 use tempfile::TempDir;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -270,4 +273,30 @@ pub(crate) fn kind(name: &str, handler: Arc<dyn Handler>) -> Kind {
     let retry =
         RetryPolicy { backoff, jitter: Jitter::None, max_attempts: 4, ..RetryPolicy::default() };
     Kind { name: name.parse().unwrap(), handler, retry, timeout: Duration::from_secs(20) }
+}
+
+/// Tells when it is dropped.
+struct Tell(Arc<Notify>);
+
+impl Drop for Tell {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+/// Makes a handler that never ends; the first signal comes when it begins, the second when it is
+/// dropped.
+pub(crate) fn endless() -> (Arc<dyn Handler>, Arc<Notify>, Arc<Notify>) {
+    let (begun, dropped) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (begin, drops) = (begun.clone(), dropped.clone());
+    let handler = from_fn(move |_: Value, _| {
+        let (begin, tell) = (begin.clone(), Tell(drops.clone()));
+        async move {
+            begin.notify_one();
+            std::future::pending::<()>().await;
+            drop(tell);
+            Ok(())
+        }
+    });
+    (handler, begun, dropped)
 }

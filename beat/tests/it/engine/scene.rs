@@ -287,6 +287,7 @@ pub(super) struct WatchedBroker {
     pub(super) failed: AtomicU64,
     /// Messages for these queues are not answered.
     mute: Mutex<BTreeSet<QueueName>>,
+    unmuted: Notify,
     /// How many batches were not answered, or not at once.
     pub(super) unanswered: AtomicU64,
     /// How long each publish takes.
@@ -303,6 +304,7 @@ impl WatchedBroker {
             fails: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             mute: Mutex::default(),
+            unmuted: Notify::new(),
             unanswered: AtomicU64::new(0),
             takes: Mutex::default(),
         }
@@ -327,6 +329,7 @@ impl WatchedBroker {
     /// Answers for all queues again.
     pub(super) fn unmute(&self) {
         self.mute.lock().unwrap().clear();
+        self.unmuted.notify_waiters();
     }
 
     fn is_mute(&self, message: &Publish) -> bool {
@@ -365,8 +368,13 @@ impl Broker for WatchedBroker {
         }
         if batch.iter().any(|message| self.is_mute(message)) {
             self.unanswered.fetch_add(1, Ordering::SeqCst);
-            while batch.iter().any(|message| self.is_mute(message)) {
-                tokio::time::sleep(Duration::from_millis(10)).await;
+            loop {
+                // Asked for before the look, so that none is missed between the two.
+                let unmuted = self.unmuted.notified();
+                if !batch.iter().any(|message| self.is_mute(message)) {
+                    break;
+                }
+                unmuted.await;
             }
         }
         let mut answers = Vec::new();

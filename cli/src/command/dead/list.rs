@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::ago;
 use crate::args::Group;
 use crate::client::{Client, part};
+use crate::command::pages::Pages;
 use crate::error::Error;
 use crate::report::{self, Format};
 
@@ -24,35 +25,16 @@ pub(super) async fn letters(
     client: &Client,
     format: Format,
 ) -> Result<(), Error> {
-    let mut listed: Vec<Value> = Vec::new();
-    let mut left = limit;
-    let mut cursor: Option<String> = None;
-    while left > 0 {
-        let mut path = format!("/v1/dead?limit={}{}", left.min(PAGE), query(filter));
-        if let Some(cursor) = &cursor {
-            path.push_str(&format!("&cursor={}", part(cursor)));
-        }
-        let mut page = client.get("list dead letters", &path).await?;
-        let letters = match page["letters"].take() {
-            Value::Array(letters) => letters,
-            _ => Vec::new(),
-        };
-        left = left.saturating_sub(letters.len() as u64);
-        match format {
-            // As it comes: a million letters need not be held at once.
-            Format::Jsonl => report::rows(format, &COLUMNS, &letters)?,
-            Format::Json => listed.extend(letters),
-            Format::Table => listed.extend(letters.into_iter().map(row)),
-        }
-        cursor = page["next"].as_str().map(str::to_owned);
-        if cursor.is_none() {
-            break;
-        }
-    }
-    if format != Format::Jsonl {
-        report::rows(format, &COLUMNS, &listed)?;
-    }
-    if cursor.is_some() {
+    let letters = Pages {
+        operation: "list dead letters",
+        path: "/v1/dead",
+        query: query(filter),
+        member: "letters",
+        page: PAGE,
+        columns: &COLUMNS,
+        row,
+    };
+    if letters.print(limit, client, format).await?.more {
         report::narrate(&format!("these are the newest {limit}; there are more: see --limit"));
     }
     Ok(())

@@ -9,6 +9,7 @@ use super::time;
 use crate::ago;
 use crate::args::{Coming, Origin};
 use crate::client::{Client, about, part};
+use crate::command::pages::Pages;
 use crate::command::queue::pause;
 use crate::error::Error;
 use crate::report::{self, Format};
@@ -51,44 +52,27 @@ pub(super) struct Wish {
 /// # Cancel safety
 /// Only asks.
 pub(super) async fn run(wish: &Wish, client: &Client, format: Format) -> Result<(), Error> {
-    let mut listed: Vec<Value> = Vec::new();
-    let mut left = wish.limit.unwrap_or(u64::MAX);
-    let mut cursor: Option<String> = None;
-    while left > 0 {
-        let mut path = format!("/v1/schedules?limit={}", left.min(PAGE));
-        if wish.paused {
-            path.push_str("&paused=true");
-        }
-        if let Some(source) = wish.source {
-            path.push_str(&format!("&source={}", source.as_str()));
-        }
-        if let Some(cursor) = &cursor {
-            path.push_str(&format!("&cursor={}", part(cursor)));
-        }
-        let mut page = client.get("list the schedules", &path).await?;
-        let schedules = match page["schedules"].take() {
-            Value::Array(schedules) => schedules,
-            _ => Vec::new(),
-        };
-        left = left.saturating_sub(schedules.len() as u64);
-        match format {
-            // As it comes: a million schedules need not be held at once.
-            Format::Jsonl => report::rows(format, &COLUMNS, &schedules)?,
-            Format::Json => listed.extend(schedules),
-            Format::Table => listed.extend(schedules.iter().map(row)),
-        }
-        cursor = page["next"].as_str().map(str::to_owned);
-        if cursor.is_none() {
-            break;
-        }
+    let mut query = String::new();
+    if wish.paused {
+        query.push_str("&paused=true");
     }
-    if format != Format::Jsonl {
-        report::rows(format, &COLUMNS, &listed)?;
+    if let Some(source) = wish.source {
+        query.push_str(&format!("&source={}", source.as_str()));
     }
-    if cursor.is_some() {
+    let schedules = Pages {
+        operation: "list the schedules",
+        path: "/v1/schedules",
+        query,
+        member: "schedules",
+        page: PAGE,
+        columns: &COLUMNS,
+        row: |schedule| row(&schedule),
+    };
+    let printed = schedules.print(wish.limit.unwrap_or(u64::MAX), client, format).await?;
+    if printed.more {
         report::narrate("there are more: see --limit");
     }
-    if listed.is_empty() && format == Format::Table {
+    if printed.nothing && format == Format::Table {
         report::narrate(match wish.paused || wish.source.is_some() {
             true => "no schedule is like that; without --paused and --source all are listed",
             false => {

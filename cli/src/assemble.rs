@@ -18,12 +18,12 @@ use leveret_common::telemetry::{LogLines, Metrics, setup_logging};
 use leveret_gateway::operations::Known;
 use leveret_gateway::{Bound, Gateway, Tokens};
 use leveret_producer::{Options, Producer};
-use leveret_worker::handler::{RegistryError, exec};
-use leveret_worker::{Kind, Registry, Worker};
+use leveret_worker::{Registry, Worker};
 use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
 use crate::error::Error;
+use crate::kinds;
 use crate::probe::Probe;
 use crate::signals::Signals;
 
@@ -73,7 +73,8 @@ impl Ground {
             known: known(settings),
             ..leveret_gateway::Config::default()
         };
-        let options = options(settings, "leveret-gateway");
+        let shapes = kinds::shapes(settings)?;
+        let options = Options { shapes, ..options(settings, "leveret-gateway") };
         let metrics = self.metrics.clone();
         let mut gateway = Gateway::new(Producer::new(self.backend.clone(), options), config)
             .with_metrics(Arc::new(move || metrics.render()));
@@ -90,6 +91,7 @@ impl Ground {
         queues: Vec<QueueName>,
     ) -> Result<Worker, Error> {
         let settings = &self.settings.worker;
+        let shapes = kinds::shapes(&self.settings)?;
         let config = leveret_worker::Config {
             slots: as_usize(settings.slots),
             queues,
@@ -102,7 +104,7 @@ impl Ground {
             soft_grace: settings.soft_grace,
             retention: self.settings.retention.done,
             consumer_timeout: self.settings.broker.consumer_timeout,
-            enqueue: options(&self.settings, "leveret-worker"),
+            enqueue: Options { shapes, ..options(&self.settings, "leveret-worker") },
         };
         Ok(Worker::new(self.backend.clone(), registry, config)?)
     }
@@ -190,22 +192,6 @@ impl<T> Running<T> {
     }
 }
 
-/// Returns the kinds of the configuration, each performed by its program.
-pub(crate) fn programs(settings: &Settings) -> Result<Registry, RegistryError> {
-    let mut registry = Registry::default();
-    for (name, kind) in &settings.kinds {
-        // A kind without a program does not load.
-        let Some((program, arguments)) = kind.exec.split_first() else { continue };
-        registry.add(Kind {
-            name: name.clone(),
-            handler: exec::handler(program, arguments),
-            retry: kind.retry.clone(),
-            timeout: kind.timeout.unwrap_or(settings.worker.timeout),
-        })?;
-    }
-    Ok(registry)
-}
-
 /// Refuses a role that only makes sense beside others, where nothing is shared with them.
 pub(crate) fn require_servers(settings: &Settings, role: &'static str) -> Result<(), Error> {
     match settings.broker.url {
@@ -235,6 +221,7 @@ pub(crate) fn options(settings: &Settings, name: &str) -> Options {
         record: settings.records.enqueue,
         lanes: settings.kinds.iter().map(lane_of).collect(),
         name: name.to_owned(),
+        ..Options::default()
     }
 }
 

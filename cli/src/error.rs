@@ -14,11 +14,14 @@ use leveret_common::broker::BrokerError;
 use leveret_common::config::Problems;
 use leveret_common::duration::DurationText;
 use leveret_common::embedded;
+use leveret_common::name::KindName;
+use leveret_common::shape::SchemaError;
 use leveret_common::telemetry::{LoggingError, MetricsError};
 use leveret_gateway::{GatewayError, TokenFileError};
 use leveret_producer::Problem;
 use leveret_worker::WorkerError;
 use leveret_worker::handler::RegistryError;
+use leveret_worker::handler::push::EndpointError;
 
 use crate::client::{Operation, Refusal};
 use crate::exit::Exit;
@@ -52,6 +55,17 @@ pub(crate) enum Error {
     /// A kind of the configuration is there already.
     #[error("{0}")]
     Kinds(#[from] RegistryError),
+    /// A kind of the configuration cannot push.
+    #[error("failed to make the handler of kind {kind} (kinds.\"{kind}\".http): {source}")]
+    Endpoint {
+        /// The kind.
+        kind: KindName,
+        /// What is wrong.
+        source: EndpointError,
+    },
+    /// Schemas that kinds name cannot be used.
+    #[error("failed to read the schemas of kinds: {}", of_kinds(.0))]
+    Schemas(Vec<(KindName, SchemaError)>),
     /// The probe door of a worker or a beat does not open.
     #[error(transparent)]
     Probe(#[from] ProbeError),
@@ -214,8 +228,7 @@ pub(crate) enum Error {
     },
     /// A second signal came during the drain.
     #[error(
-        "ended at once by a second {signal}: what was running is not finished and runs again later; \
-         programs of exec kinds may still be at it"
+        "ended at once by a second {signal}: what was running is not finished and runs again later"
     )]
     Interrupted {
         /// The signal.
@@ -224,6 +237,13 @@ pub(crate) enum Error {
     /// The output could not be written.
     #[error("failed to write the output: {0}")]
     Output(#[from] io::Error),
+}
+
+fn of_kinds(wrong: &[(KindName, SchemaError)]) -> String {
+    let one = |(kind, error): &(KindName, SchemaError)| {
+        format!("\n  kinds.{:?}.schema: {error}", kind.as_str())
+    };
+    wrong.iter().map(one).collect()
 }
 
 /// Tells how the gateway's answer was lost.
@@ -275,6 +295,8 @@ impl Error {
             | Self::NeedsServers { .. }
             | Self::Tokens(_)
             | Self::Kinds(_)
+            | Self::Endpoint { .. }
+            | Self::Schemas(_)
             | Self::Beat(BeatError::File { .. }) => Exit::Config,
             Self::Open(error) => opening(error),
             Self::Gateway(GatewayError::PortInUse(_)) => Exit::InUse,

@@ -4,34 +4,42 @@
 //! command is [`run`]. Everything else lives in the crates below and is re-exported as
 //! [`common`], [`producer`], [`beat`], [`worker`] and [`gateway`].
 //!
-//! To put tasks in, [`prelude::Producer`]; to perform them, a [`prelude::Registry`] of kinds and a
-//! [`prelude::Worker`], both on one [`prelude::Backend`]: RabbitMQ and Redis, or one SQLite file.
-//! What was accepted ends as done or as a dead letter, whatever is killed meanwhile; it runs at
-//! least once.
+//! A [`prelude::Task`] is a type of args that knows its kind. To put tasks in,
+//! [`prelude::Producer`]; to perform them, [`prelude::Handlers`] and a [`prelude::Worker`], both on
+//! one [`prelude::Backend`]: RabbitMQ and Redis, or one SQLite file. What was accepted ends as done or
+//! as a dead letter, whatever is killed meanwhile; it runs at least once. How handlers are written,
+//! step by step, is in `docs/handlers.md`.
 //!
 //! ```no_run
 //! use std::sync::Arc;
 //!
 //! use leveret::prelude::*;
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize, Task)]
+//! #[task(kind = "order.total", timeout = "30s")]
+//! struct Total { prices: Vec<u64> }
+//!
+//! #[derive(Clone)]
+//! struct Vat(u64);
+//!
+//! async fn total(args: Total, State(vat): State<Vat>) -> Result<u64, TaskError> {
+//!     let net: u64 = args.prices.iter().sum();
+//!     Ok(net + net * vat.0 / 100)
+//! }
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let settings = leveret::common::config::Settings::default();
 //! let spawner = Spawner::new();
 //! let backend = Backend::open(&settings, "shop", Arc::new(SystemClock), &spawner).await?;
 //!
-//! let mut kinds = Registry::default();
-//! kinds.add(Kind {
-//!     name: "order.total".parse()?,
-//!     handler: from_fn(|prices: Vec<u64>, _| async move { Ok(prices.iter().sum::<u64>()) }),
-//!     retry: RetryPolicy::default(),
-//!     timeout: std::time::Duration::from_secs(30),
-//! })?;
-//! let worker = Worker::new(backend.clone(), kinds, leveret::worker::Config::default())?;
+//! let handlers = Handlers::new().state(Vat(19)).handle(total);
+//! let worker = Worker::new(backend.clone(), handlers, leveret::worker::Config::default())?;
 //! let stop = CancellationToken::new();
 //! let running = spawner.spawn(worker.run(stop.clone()));
 //!
 //! let producer = Producer::new(backend.clone(), leveret::producer::Options::default());
-//! producer.task("order.total", &[3, 4]).await?;
+//! producer.enqueue(Total { prices: vec![3, 4] }).key("order-7").await?;
 //!
 //! stop.cancel();
 //! running.await??;
@@ -59,11 +67,17 @@ mod confirm;
 mod error;
 mod exit;
 mod feed;
+mod kinds;
 mod probe;
 mod progress;
 mod report;
 mod signals;
 mod timekeeper;
+
+/// The examples of the guide, compiled as they are read.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/handlers.md")]
+struct HandlersPage;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -80,14 +94,21 @@ pub use leveret_worker as worker;
 pub mod prelude {
     pub use leveret_common::backend::Backend;
     pub use leveret_common::clock::SystemClock;
-    pub use leveret_common::id::TaskId;
+    pub use leveret_common::id::{Fence, TaskId};
     pub use leveret_common::name::{Class, KindName, QueueName, ScheduleName};
     pub use leveret_common::retry::RetryPolicy;
     pub use leveret_common::schedule::Definition;
     pub use leveret_common::spawn::Spawner;
-    pub use leveret_producer::{Accepted, EnqueueError, Producer, Request};
-    pub use leveret_worker::handler::from_fn;
-    pub use leveret_worker::{Execution, Handler, Kind, Registry, Reply, TaskError, Worker};
+    pub use leveret_macros::Task;
+    pub use leveret_producer::task::Task;
+    pub use leveret_producer::{Accepted, EnqueueError, Enqueuer, Producer, Request};
+    pub use leveret_worker::handler::{
+        Attempt, Batch, Batched, Cancel, Checkpoint, Extract, FromRef, Progress, State, Tags,
+        from_fn,
+    };
+    pub use leveret_worker::{
+        Execution, Handler, Handlers, Kind, Registry, Reply, TaskError, Worker,
+    };
     pub use tokio_util::sync::CancellationToken;
 }
 

@@ -21,6 +21,8 @@
     )
 )]
 
+#[cfg(feature = "address")]
+pub mod address;
 pub mod backend;
 pub mod broker;
 pub mod clock;
@@ -40,6 +42,7 @@ pub mod ledger;
 pub mod name;
 pub mod retry;
 pub mod schedule;
+pub mod shape;
 pub mod size;
 pub mod spawn;
 pub mod store;

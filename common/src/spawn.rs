@@ -57,6 +57,18 @@ impl Spawner {
         }
     }
 
+    /// Starts `work`, which may block, on a thread of its own. It cannot be dropped: it ends when
+    /// it is done, or with the process.
+    pub fn spawn_blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> JoinHandle<T> {
+        match &self.runtime {
+            Some(runtime) => self.tracker.spawn_blocking_on(work, runtime),
+            None => self.tracker.spawn_blocking(work),
+        }
+    }
+
     /// Returns the signal that asks the group's members to end.
     #[must_use]
     pub fn shutdown_signal(&self) -> CancellationToken {

@@ -13,6 +13,7 @@ use leveret_common::envelope::Envelope;
 use leveret_common::envelope::header::{MAX_MAX_ATTEMPTS, MAX_TAG, MAX_TAG_NAME, MAX_TAGS};
 use leveret_common::id::TaskId;
 use leveret_common::name::{KindName, Lane, Namespace, QueueName};
+use leveret_common::shape::{Misfit, Shapes};
 use leveret_common::store::{self, Enqueued, TaskState};
 use serde::de::IgnoredAny;
 use uuid::Uuid;
@@ -32,6 +33,7 @@ pub(crate) struct Rules<'a> {
     pub(crate) now: Millis,
     pub(crate) payload_limit: usize,
     pub(crate) producer: &'a str,
+    pub(crate) shapes: &'a Shapes,
 }
 
 /// A task ready to be published.
@@ -59,6 +61,10 @@ impl Draft {
         if args.len() > rules.payload_limit {
             let limit = rules.payload_limit;
             return Err(EnqueueError::TooLarge { size: args.len(), limit });
+        }
+        if let Err(Misfit { path, why }) = rules.shapes.check(&named.kind, &args) {
+            let problem = Problem::new(format!("args{path}"), why);
+            return Err(EnqueueError::Invalid(Problems(vec![problem])));
         }
         let fingerprint = fingerprint(&args);
         let mut envelope = Envelope::new(named.id, named.kind, args);
@@ -139,10 +145,15 @@ pub(crate) fn record_of(
 
 /// Lists what is wrong with a request whoever sends it, and whenever.
 pub(crate) fn problems_of(request: Request) -> Vec<Problem> {
-    let namespace = Namespace::default();
-    let rules =
-        Rules { namespace: &namespace, now: Millis(0), payload_limit: usize::MAX, producer: "" };
-    match Draft::new(request, &rules) {
+    let (namespace, shapes) = (Namespace::default(), Shapes::default());
+    let rules = Rules {
+        namespace: &namespace,
+        now: Millis(0),
+        payload_limit: usize::MAX,
+        producer: "",
+        shapes: &shapes,
+    };
+    match Draft::new(request.in_lane(None), &rules) {
         Err(EnqueueError::Invalid(Problems(problems))) => problems,
         // Nothing is sent, and no payload is too large.
         Ok(_) | Err(_) => Vec::new(),
@@ -279,15 +290,43 @@ fn too_long(field: &str, most: Duration) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use leveret_common::shape::Shape;
+
     use super::*;
 
     fn draft(request: Request) -> Result<Draft, EnqueueError> {
+        let mut shapes = Shapes::default();
+        shapes.insert("shaped".parse().unwrap(), Arc::new(Seven));
         let namespace = Namespace::default();
-        let now = Millis(1_000_000);
-        Draft::new(
-            request,
-            &Rules { namespace: &namespace, now, payload_limit: 100, producer: "t" },
-        )
+        let rules = Rules {
+            namespace: &namespace,
+            now: Millis(1_000_000),
+            payload_limit: 100,
+            producer: "t",
+            shapes: &shapes,
+        };
+        Draft::new(request, &rules)
+    }
+
+    /// The shape of 7.
+    struct Seven;
+
+    impl Shape for Seven {
+        fn check(&self, args: &[u8]) -> Result<(), Misfit> {
+            let misfit = || Misfit { path: "/a".to_owned(), why: "it is not 7".to_owned() };
+            if args == b"7" { Ok(()) } else { Err(misfit()) }
+        }
+    }
+
+    #[test]
+    fn args_of_another_shape_are_a_problem_of_that_place() {
+        assert!(
+            draft(Request::new("shaped", &7)).is_ok() && draft(Request::new("any", &8)).is_ok()
+        );
+        let expected = [("args/a".to_owned(), "it is not 7".to_owned())];
+        assert_eq!(problems(Request::new("shaped", &8)), expected);
     }
 
     fn problems(request: Request) -> Vec<(String, String)> {

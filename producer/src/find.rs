@@ -30,10 +30,15 @@ impl Producer {
     pub async fn find(&self, id: TaskId) -> Result<Option<TaskView>, StoreError> {
         let known = self.look_up(&[id]).await?;
         let now = self.backend().clock.now();
-        Ok(known
-            .into_iter()
-            .next()
-            .and_then(|(entry, record)| TaskView::compose(id, entry.as_ref(), record, now)))
+        let known = known.into_iter().next();
+        let view =
+            known.and_then(|(entry, record)| TaskView::compose(id, entry.as_ref(), record, now));
+        let Some(mut view) = view else { return Ok(None) };
+        if has_spoken(view.state) {
+            view.interim =
+                self.backend().records.last_said(&[id]).await?.into_iter().next().flatten();
+        }
+        Ok(Some(view))
     }
 
     /// Waits until a task is over, at most for `timeout`, and tells where it stands then.
@@ -91,6 +96,12 @@ impl Producer {
         let records = backend.records.find(ids).await?;
         Ok(entries.into_iter().zip(records).collect())
     }
+}
+
+/// Tells whether what an attempt said of itself is of interest: not before the first, and not once
+/// there is a result.
+const fn has_spoken(state: TaskState) -> bool {
+    !matches!(state, TaskState::Queued | TaskState::Delayed | TaskState::Done)
 }
 
 /// Tells whether a task is over and all is known of how.

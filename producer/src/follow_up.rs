@@ -23,7 +23,7 @@ use uuid::Uuid;
 use crate::draft::{Draft, fingerprint, record_of};
 use crate::error::EnqueueError;
 use crate::known::{Content, conflict};
-use crate::producer::{Accepted, Producer};
+use crate::producer::{Accepted, Enqueue, Producer, Sender};
 use crate::request::Request;
 
 /// Most follow-ups that go with one success.
@@ -94,15 +94,14 @@ impl Enqueuer {
         Self { producer, parent: Arc::new(parent) }
     }
 
-    /// Enqueues a task at once: whatever becomes of the attempt, it is enqueued.
-    ///
-    /// # Errors
-    /// [`EnqueueError`]: the task is not known to be accepted.
-    ///
-    /// # Cancel safety
-    /// Dropped, the task may or may not have been accepted. The same attempt made again enqueues
-    /// it under the same id.
-    pub async fn enqueue(&self, request: Request) -> Result<Accepted, EnqueueError> {
+    /// Begins to enqueue a task at once: whatever becomes of the attempt, it is enqueued. Awaiting
+    /// it sends it; dropped meanwhile, it may or may not have been accepted, and the same attempt
+    /// made again enqueues it under the same id.
+    pub fn enqueue(&self, task: impl Into<Request>) -> Enqueue<'_> {
+        Enqueue { sender: Sender::Attempt(self), request: task.into() }
+    }
+
+    pub(crate) async fn send(&self, request: Request) -> Result<Accepted, EnqueueError> {
         let mut draft = self.producer.draft(request)?;
         self.adopt(&mut draft);
         self.producer.send_one(draft).await

@@ -1,6 +1,6 @@
 //! The producer: puts tasks in, and asks what became of them.
 //!
-//! A [`Request`] is what a sender wants, in the sender's words. [`Producer`] checks it, gives it an
+//! A [`Task`] is what a sender wants as a type, a [`Request`] the same in the sender's words. [`Producer`] checks it, gives it an
 //! id, publishes it and answers [`Accepted`] once the broker has it safe; [`EnqueueError`] says
 //! what is known when it does not. A handler enqueues through an [`Enqueuer`], a program in any
 //! language writes a [`Submission`]. Read `request`, `draft`, `producer`, `bulk`, in this order.
@@ -13,14 +13,19 @@
 //! # use leveret_common::{backend::Backend, name::Class};
 //! # use std::time::Duration;
 //! # async fn example(backend: Backend) -> Result<(), EnqueueError> {
+//! #[derive(serde::Serialize, leveret_producer::Task)]
+//! #[task(kind = "email.welcome", queue = "mail")]
+//! struct Welcome { user_id: u64 }
+//!
 //! let producer = Producer::new(backend, Options::default());
+//! producer.enqueue(Welcome { user_id: 7 }).await?;
 //! let accepted = producer
-//!     .task("email.welcome", &serde_json::json!({ "user_id": 7 }))
-//!     .queue("mail")
+//!     .enqueue(Welcome { user_id: 8 })
 //!     .class(Class::High)
 //!     .delay(Duration::from_secs(3_600))
-//!     .key("welcome-7")
+//!     .key("welcome-8")
 //!     .await?;
+//! producer.task("report.build", &serde_json::json!({ "month": 5 })).await?;
 //! println!("{} is {}", accepted.id, accepted.state.as_str());
 //! # Ok(())
 //! # }
@@ -49,6 +54,7 @@ pub mod nearest;
 mod producer;
 mod request;
 mod submission;
+pub mod task;
 
 pub use self::cancel::CancelError;
 pub use self::error::{EnqueueError, Problem, Problems};
@@ -56,3 +62,6 @@ pub use self::follow_up::{Enqueuer, FollowUpError, MAX_FOLLOW_UP_BYTES, MAX_FOLL
 pub use self::producer::{Accepted, Enqueue, Options, Producer};
 pub use self::request::Request;
 pub use self::submission::Submission;
+pub use self::task::{Defaults, Task};
+/// Writes the `impl` of the trait [`Task`](trait@Task), see [`leveret_macros::Task`].
+pub use leveret_macros::TaskInProducer as Task;

@@ -12,11 +12,13 @@ use leveret_common::backend::Backend;
 use leveret_common::clock::Millis;
 use leveret_common::id::{InvalidId, TaskId};
 use leveret_common::name::{KindName, Lane, QueueName};
+use leveret_common::shape::Shapes;
 use leveret_common::store::TaskState;
 use serde::Serialize;
 
 use crate::draft::{Draft, Rules};
 use crate::error::EnqueueError;
+use crate::follow_up::Enqueuer;
 use crate::labels::QueueLabels;
 use crate::request::Request;
 
@@ -31,6 +33,8 @@ pub struct Options {
     /// Where tasks of a kind go that name no queue or no class (`kinds.*.queue`, `kinds.*.class`);
     /// a kind that is not listed goes to `default.normal`.
     pub lanes: BTreeMap<KindName, Lane>,
+    /// The shapes that args must have (`kinds.*.schema`); a kind that is not listed takes any.
+    pub shapes: Shapes,
     /// Who enqueues, as tasks carry it in `app_id`; `producer`.
     pub name: String,
 }
@@ -41,6 +45,7 @@ impl Default for Options {
             payload_limit: 1 << 20,
             record: true,
             lanes: BTreeMap::new(),
+            shapes: Shapes::default(),
             name: "producer".to_owned(),
         }
     }
@@ -86,9 +91,10 @@ impl Producer {
         self.enqueue(Request::new(kind, args))
     }
 
-    /// Begins to enqueue what `request` asks for; awaiting it sends it.
-    pub const fn enqueue(&self, request: Request) -> Enqueue<'_> {
-        Enqueue { producer: self, request }
+    /// Begins to enqueue a [`Task`](crate::Task), or what a [`Request`] asks for; awaiting it
+    /// sends it.
+    pub fn enqueue(&self, task: impl Into<Request>) -> Enqueue<'_> {
+        Enqueue { sender: Sender::Producer(self), request: task.into() }
     }
 
     /// Checks `request` without sending anything.
@@ -124,20 +130,17 @@ impl Producer {
         self.shared.labels.of(queue)
     }
 
-    pub(crate) fn draft(&self, mut request: Request) -> Result<Draft, EnqueueError> {
+    pub(crate) fn draft(&self, request: Request) -> Result<Draft, EnqueueError> {
         let (backend, options) = (self.backend(), self.options());
         // A kind that is no name is refused with all else that is wrong.
-        if let Some(lane) =
-            request.kind.parse().ok().and_then(|kind: KindName| options.lanes.get(&kind))
-        {
-            request.queue.get_or_insert_with(|| lane.queue.to_string());
-            request.class.get_or_insert(lane.class);
-        }
+        let kind = request.kind.parse().ok();
+        let request = request.in_lane(kind.and_then(|kind: KindName| options.lanes.get(&kind)));
         let rules = Rules {
             namespace: &backend.namespace,
             now: backend.clock.now(),
             payload_limit: options.payload_limit,
             producer: &options.name,
+            shapes: &options.shapes,
         };
         Draft::new(request, &rules)
     }
@@ -153,8 +156,14 @@ impl Producer {
 /// same key or id. One that has neither may then be doubled.
 #[must_use = "nothing is enqueued until this is awaited"]
 pub struct Enqueue<'a> {
-    producer: &'a Producer,
+    pub(crate) sender: Sender<'a>,
     pub(crate) request: Request,
+}
+
+/// Who enqueues: a program, or an attempt of a task.
+pub(crate) enum Sender<'a> {
+    Producer(&'a Producer),
+    Attempt(&'a Enqueuer),
 }
 
 impl<'a> IntoFuture for Enqueue<'a> {
@@ -163,8 +172,12 @@ impl<'a> IntoFuture for Enqueue<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let draft = self.producer.draft(self.request)?;
-            self.producer.send_one(draft).await
+            match self.sender {
+                Sender::Producer(producer) => {
+                    producer.send_one(producer.draft(self.request)?).await
+                }
+                Sender::Attempt(enqueuer) => enqueuer.send(self.request).await,
+            }
         })
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use leveret_common::clock::Millis;
-use leveret_common::name::{Class, ScheduleName};
+use leveret_common::name::{Class, Lane, ScheduleName};
 use serde::Serialize;
 
 use crate::draft;
@@ -32,6 +32,8 @@ pub struct Request {
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) result_ttl: Option<Duration>,
     pub(crate) occasion: Option<Occasion>,
+    /// What queue and class are where neither the sender nor the configuration says so.
+    usual: (Option<String>, Option<Class>),
 }
 
 /// The occurrence of a schedule that a task is put in for.
@@ -108,7 +110,23 @@ impl Request {
             tags: BTreeMap::new(),
             result_ttl: None,
             occasion: None,
+            usual: (None, None),
         }
+    }
+
+    /// Says where tasks of its type go by themselves.
+    pub(crate) fn usually(mut self, queue: Option<String>, class: Option<Class>) -> Self {
+        self.usual = (queue, class);
+        self
+    }
+
+    /// Settles queue and class: what the sender says comes before what is configured for the kind,
+    /// and that before what the type says.
+    pub(crate) fn in_lane(mut self, configured: Option<&Lane>) -> Self {
+        let (queue, class) = std::mem::take(&mut self.usual);
+        self.queue = self.queue.or_else(|| configured.map(|lane| lane.queue.to_string())).or(queue);
+        self.class = self.class.or(configured.map(|lane| lane.class)).or(class);
+        self
     }
 }
 

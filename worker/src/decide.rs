@@ -10,6 +10,7 @@ use leveret_common::ledger::{Decision, Failure, FollowUp, Outcome};
 use leveret_common::retry::{self, RetryPolicy, Verdict};
 
 use crate::handler::TaskError;
+use crate::handler::shaped::SCHEMA;
 
 /// A success whose follow-ups are ready to be published.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,10 +41,13 @@ pub fn decide(
         }
         Err(TaskError::Failed { class, message }) => failed(class, message, None),
         Err(TaskError::RetryIn { after, class, message }) => failed(class, message, Some(after)),
-        Err(TaskError::Dead { class, message }) => Outcome::Dead {
-            reason: DeadReason::Handler,
-            failure: Failure { class, message, at: now },
-        },
+        Err(TaskError::Dead { class, message }) => {
+            let reason = match class.as_str() {
+                SCHEMA => DeadReason::Schema,
+                _ => DeadReason::Handler,
+            };
+            Outcome::Dead { reason, failure: Failure { class, message, at: now } }
+        }
         Err(TaskError::Snooze { after }) => Outcome::Snooze { not_before: now.after(after) },
     };
     Decision { outcome, follow_ups: Vec::new() }

@@ -36,6 +36,11 @@ mod status;
 mod worker;
 
 pub use self::config::Config;
-pub use self::handler::{Execution, Handler, Kind, Registry, Reply, TaskError};
+pub use self::handler::{Execution, Handler, Handlers, Kind, Registry, Reply, TaskError};
 pub use self::status::Status;
 pub use self::worker::{Worker, WorkerError};
+/// The trait of typed args, and what belongs to it.
+pub use leveret_producer::task;
+pub use leveret_producer::task::Task;
+/// Writes the `impl` of the trait [`Task`](trait@Task), see [`leveret_macros::Task`].
+pub use leveret_macros::TaskInWorker as Task;

@@ -13,7 +13,7 @@ use leveret_common::broker::{Consumer, Destination, Publish, Receipt, Settle};
 use leveret_common::desk::letter;
 use leveret_common::id::Owner;
 use leveret_common::spawn::Spawner;
-use leveret_common::store::{Letter, StoreError};
+use leveret_common::store::{Letter, Notice, StoreError};
 use leveret_common::telemetry::names::field;
 use leveret_producer::Producer;
 use tokio_util::sync::CancellationToken;
@@ -232,6 +232,18 @@ impl Shared {
             Destination::Lane(_) | Destination::Delay { .. } => None,
         });
         described.collect()
+    }
+
+    /// Tells a sender that waits elsewhere what became of its task. Best effort, and once: no task
+    /// waits for it.
+    ///
+    /// # Cancel safety
+    /// Dropped, it may or may not have been told.
+    pub async fn notify(&self, notice: Option<Notice>) {
+        let Some(notice) = notice else { return };
+        if let Err(error) = self.backend.records.notify(&[notice]).await {
+            warn!({ field::ERROR } = %error, "a sender is not told what became of its task");
+        }
     }
 
     /// Lists dead letters that are confirmed. Best effort: what is missing in the list is mended

@@ -22,7 +22,7 @@ use crate::control::{self, Controls};
 use crate::fetch::buffer::Buffer;
 use crate::fetch::intake;
 use crate::fetch::picker::Picker;
-use crate::handler::Registry;
+use crate::handler::{IntoRegistry, Registry, RegistryError};
 use crate::heartbeat;
 use crate::lanes::Lanes;
 use crate::schedules;
@@ -53,6 +53,9 @@ pub enum WorkerError {
     /// The system gives no threads.
     #[error("failed to start the threads that run handlers: {0}")]
     Threads(#[source] std::io::Error),
+    /// Kinds that the program performs are wrong.
+    #[error(transparent)]
+    Kinds(RegistryError),
     /// Schedules that the program declares are wrong.
     #[error("failed to declare schedules: {0}")]
     Schedules(#[source] TimetableError),
@@ -62,8 +65,14 @@ impl Worker {
     /// Creates a worker of these kinds on `backend`.
     ///
     /// # Errors
-    /// When the threads for handlers cannot be started, or when a declared schedule is wrong.
-    pub fn new(backend: Backend, registry: Registry, config: Config) -> Result<Self, WorkerError> {
+    /// When the threads for handlers cannot be started, or when a kind or a declared schedule is
+    /// wrong.
+    pub fn new(
+        backend: Backend,
+        kinds: impl IntoRegistry,
+        config: Config,
+    ) -> Result<Self, WorkerError> {
+        let registry = kinds.into_registry().map_err(WorkerError::Kinds)?;
         let producer = Producer::new(backend.clone(), config.enqueue.clone());
         schedules::check(&registry, &producer).map_err(WorkerError::Schedules)?;
         let runtime = HandlerRuntime::start()?;
@@ -131,6 +140,7 @@ impl Worker {
         }
         shared.spawn(&intakes, return_stale(Arc::clone(&shared)));
         info!({ field::OWNER } = %shared.owner, { field::COUNT } = shared.config.slots, "worker runs");
+        warn_of_unserved(&shared.registry, &shared.config);
 
         dispatch(&shared, &slots, &stop).await;
 
@@ -176,6 +186,14 @@ async fn enter(shared: &Shared, info: &WorkerInfo, stop: &CancellationToken) -> 
             () = stop.cancelled() => return false,
             () = tokio::time::sleep(AGAIN_AFTER) => {}
         }
+    }
+}
+
+/// Tells of kinds whose tasks go by themselves where this worker does not look.
+fn warn_of_unserved(registry: &Registry, config: &Config) {
+    for queue in registry.queues().iter().filter(|queue| !config.queues.contains(queue)) {
+        let queue = queue.as_str();
+        warn!(queue, "a kind's tasks go to a queue that this worker does not serve");
     }
 }
 

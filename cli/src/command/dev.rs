@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::assemble::{self, Ground};
 use crate::error::Error;
+use crate::kinds;
 use crate::report::{self, Format};
 use crate::signals::{Hangups, Signals};
 use crate::timekeeper::Timekeeper;
@@ -71,7 +72,7 @@ async fn serve(
 
 /// Returns the kinds of the configuration and `demo.echo`, unless a program has that name.
 fn registry(settings: &Settings) -> Result<Registry, Error> {
-    let mut registry = assemble::programs(settings)?;
+    let mut registry = kinds::bound(settings)?;
     if let Ok(name) = ECHO.parse()
         && registry.find(&name).is_none()
     {

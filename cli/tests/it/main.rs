@@ -19,10 +19,12 @@ mod cancel;
 mod dead;
 mod discard;
 mod doctor;
+mod doors;
 mod explain;
 mod fake;
 mod fleet;
 mod home;
+mod kinds;
 mod letters;
 #[cfg(feature = "proofs")]
 mod proofs;

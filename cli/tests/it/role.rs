@@ -41,8 +41,17 @@ impl<'h> Role<'h> {
 
     /// The same, with points where the process is to be aborted.
     pub(crate) fn start_with(home: &'h Home, arguments: &[&str], failpoints: &str) -> Self {
+        Self::start_in(home, arguments, &[("FAILPOINTS", failpoints)])
+    }
+
+    /// Starts `leveret dev` with these variables in its environment.
+    pub(crate) fn dev_with(home: &'h Home, variables: &[(&str, &str)]) -> Self {
+        Self::start_in(home, &["dev", "--listen", "127.0.0.1:0", "-o", "jsonl"], variables)
+    }
+
+    fn start_in(home: &'h Home, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = home.command(arguments);
-        command.env("FAILPOINTS", failpoints);
+        command.envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stdout = lines(child.stdout.take().unwrap());
@@ -86,6 +95,11 @@ impl<'h> Role<'h> {
         stream.read_to_string(&mut answer).ok()?;
         let (head, body) = answer.split_once("\r\n\r\n")?;
         Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+    }
+
+    /// Returns its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends it a signal.

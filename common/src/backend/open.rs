@@ -14,7 +14,7 @@ use crate::decorator::Observed;
 use crate::diagnose::{Diagnose, Finding};
 use crate::embedded::{self, Embedded};
 use crate::spawn::Spawner;
-use crate::store::redis::{self, Redis};
+use crate::store::redis::{self, CeleryResults, Redis};
 use crate::store::{
     Fleet, Leases, Ledger, Letters, Records, Retention, Schedules, Signals, StoreError,
 };
@@ -71,7 +71,8 @@ impl Backend {
             return Ok(Self::observed(settings, clock, retention, broker, store, patients));
         };
         // Redis first: it answers in a millisecond, and a failure leaves no connection open.
-        let redis = Redis::connect(store, spawner).await?;
+        let results = celery_results(settings);
+        let redis = Redis::connect_with(store, results, spawner).await?;
         let rabbitmq = RabbitMq::connect(broker, Arc::clone(&clock), spawner).await?;
         for warning in redis.warnings() {
             tracing::warn!(warning, "the store is set up with a risk");
@@ -130,6 +131,14 @@ impl Backend {
             clock,
             retention,
         }
+    }
+}
+
+fn celery_results(settings: &Settings) -> CeleryResults {
+    match &settings.celery.results_url {
+        _ if !settings.celery.results => CeleryResults::Off,
+        Some(url) => CeleryResults::At(url.expose().to_owned()),
+        None => CeleryResults::Store,
     }
 }
 

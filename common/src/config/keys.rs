@@ -325,6 +325,22 @@ pub const KEYS: &[Key] = &[
         "Whether an enqueue writes a record beside its confirm.",
     ),
     key(
+        "celery.results",
+        Some("true"),
+        Form::Boolean(|s| &mut s.celery.results),
+        "Whether Celery clients find the results of their tasks, as in Celery's Redis backend.",
+    ),
+    key(
+        "celery.results_url",
+        None,
+        Form::Url {
+            schemes: &["redis", "rediss"],
+            example: "redis://user:password@host:6379/1",
+            slot: |s| &mut s.celery.results_url,
+        },
+        "The Redis where they look, their `result_backend`; absent: that of `store.url`.",
+    ),
+    key(
         "log.level",
         Some("info"),
         Form::Level(|s| &mut s.log.level),
@@ -370,6 +386,13 @@ mod tests {
             assert_eq!(all.len(), KEYS.len());
         }
         let file_variables = KEYS.iter().filter_map(Key::file_variable).collect::<Vec<_>>();
-        assert_eq!(file_variables, ["LEVERET_BROKER_URL_FILE", "LEVERET_STORE_URL_FILE"]);
+        assert_eq!(
+            file_variables,
+            [
+                "LEVERET_BROKER_URL_FILE",
+                "LEVERET_STORE_URL_FILE",
+                "LEVERET_CELERY_RESULTS_URL_FILE"
+            ]
+        );
     }
 }

@@ -1,29 +1,63 @@
 //! Kinds that are bound in the file: `[kinds."text.words"]`.
 //!
 //! Responsible for the keys of such a table. What `retry` may hold is [`crate::retry`]'s, and
-//! performing the program is the worker's. Guards: a kind without a program does not load.
+//! performing the kind is the worker's: [`open`] hands it what is kept in files and variables.
+//! Guards: a kind that nothing performs, or that two things would, does not load; and no text that
+//! may be a secret is shown.
+
+mod given;
+mod keys;
+mod open;
+mod parts;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Row;
 use super::file::{ConfigFile, KINDS, join};
 use super::problem::Problem;
+use super::secret::SecretUrl;
 use super::suggest;
 use super::value::{self, Entry, Raw};
+use super::{Row, Sources};
+use crate::address::Allowed;
 use crate::name::{Class, KindName, QueueName};
 use crate::retry::RetryPolicy;
 
+pub use self::given::{Given, Variable};
+pub use self::keys::{KIND_KEYS, KindKey, Of};
+pub use self::open::{Opened, open};
+
 /// Most arguments of a program, its name included.
 pub const MAX_ARGUMENTS: usize = 256;
-/// The shortest and longest time limit of a kind.
-const TIMEOUT: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(30 * 86_400));
+/// Most variables that a kind gives to its program, and most headers of its requests.
+pub const MAX_NAMED: usize = 64;
+/// Most addresses, networks and names that a kind may allow.
+pub const MAX_ALLOWED: usize = 64;
+/// The fewest characters of a secret that requests are signed with.
+pub const MIN_SECRET: usize = 16;
 
-/// A kind that a program performs.
+/// A kind that a program performs, or whoever answers at a URL.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct KindSettings {
-    /// The program and its arguments; never empty once loaded.
+    /// The program and its arguments; empty for a kind of `http`.
     pub exec: Vec<String>,
+    /// Variables that the program finds in its environment.
+    pub env: BTreeMap<String, Given>,
+    /// Variables of the worker that the program finds in its own environment.
+    pub env_pass: Vec<Variable>,
+    /// The folder that the program runs in; the worker's where absent.
+    pub cwd: Option<PathBuf>,
+    /// Where the args are posted to; absent for a kind of `exec`.
+    pub http: Option<SecretUrl>,
+    /// Headers of the requests, their names in lowercase.
+    pub headers: BTreeMap<String, Given>,
+    /// What the requests are signed with.
+    pub secret: Vec<Given>,
+    /// What the URL's name may lead to beside public addresses.
+    pub allow: Vec<Allowed>,
+    /// The file of the JSON Schema that the args must fit.
+    pub schema: Option<PathBuf>,
     /// The queue of tasks that name none.
     pub queue: Option<QueueName>,
     /// The class of tasks that name none.
@@ -34,67 +68,15 @@ pub struct KindSettings {
     pub retry: RetryPolicy,
 }
 
-/// One key of a kind's table.
-#[derive(Debug)]
-pub struct KindKey {
-    /// Its name in the table.
-    pub name: &'static str,
-    /// What its value looks like.
-    pub form: &'static str,
-    /// What holds when it is left out; `None` if it may not be.
-    pub default: Option<&'static str>,
-    /// One line of help.
-    pub help: &'static str,
-    set: fn(&mut KindSettings, &Raw) -> Result<(), String>,
-}
-
-/// Every key of a kind's table.
-pub const KIND_KEYS: &[KindKey] = &[
-    KindKey {
-        name: "exec",
-        form: "a list of texts: a program and its arguments",
-        default: None,
-        help: "The program that performs the kind: args on stdin, result on stdout.",
-        set: |kind, raw| program(raw).map(|exec| kind.exec = exec),
-    },
-    KindKey {
-        name: "queue",
-        form: "a queue",
-        default: Some("default"),
-        help: "The queue of tasks that name none.",
-        set: |kind, raw| value::name(raw).map(|queue| kind.queue = Some(queue)),
-    },
-    KindKey {
-        name: "class",
-        form: "critical, high, normal or low",
-        default: Some("normal"),
-        help: "The class of tasks that name none.",
-        set: |kind, raw| value::name(raw).map(|class| kind.class = Some(class)),
-    },
-    KindKey {
-        name: "timeout",
-        form: "a duration from 10ms to 30d",
-        default: Some("worker.timeout"),
-        help: "How long one attempt may take.",
-        set: |kind, raw| {
-            value::duration(raw, TIMEOUT.0, TIMEOUT.1).map(|limit| kind.timeout = Some(limit))
-        },
-    },
-    KindKey {
-        name: "retry",
-        form: "a table such as { backoff = \"exponential\", base = \"1s\", max_attempts = 8 }",
-        default: Some("{ backoff = \"exponential\", jitter = \"equal\", max_attempts = 8 }"),
-        help: "What happens after a failed attempt.",
-        set: |kind, raw| policy(raw).map(|policy| kind.retry = policy),
-    },
-];
-
 const MEND_TABLE: &str =
     "write [kinds.\"text.words\"] on a line of its own (the name in quotes), and its keys below";
+const MEND_PERFORMER: &str =
+    "write exec = [\"program\", \"argument\"], or http = \"https://host/path\"";
 
 /// Reads all kinds of a file, with a row for each value.
 pub(super) fn read(
     file: &ConfigFile,
+    sources: &Sources,
     problems: &mut Vec<Problem>,
 ) -> (BTreeMap<KindName, KindSettings>, Vec<Row>) {
     let (mut kinds, mut rows) = (BTreeMap::new(), Vec::new());
@@ -106,7 +88,7 @@ pub(super) fn read(
     };
     for entry in entries {
         let path = join(KINDS, &entry.name);
-        let settings = read_kind(file, &path, entry, problems, &mut rows);
+        let settings = read_kind(file, sources, (&path, entry), problems, &mut rows);
         match entry.name.parse::<KindName>() {
             Ok(name) => {
                 kinds.insert(name, settings);
@@ -122,8 +104,8 @@ pub(super) fn read(
 
 fn read_kind(
     file: &ConfigFile,
-    path: &str,
-    entry: &Entry,
+    sources: &Sources,
+    (path, entry): (&str, &Entry),
     problems: &mut Vec<Problem>,
     rows: &mut Vec<Row>,
 ) -> KindSettings {
@@ -133,78 +115,98 @@ fn read_kind(
         problems.push(problem.at(file.origin(entry.line)));
         return kind;
     };
-    let mut has_program = false;
     for value in values {
-        // A table below a kind is most often a dotted name without its quotes.
-        has_program |= value.name == "exec" || matches!(value.value, Raw::Table(_));
-        match read_value(&mut kind, path, value) {
-            Ok(()) => rows.push(Row {
+        match read_value(&mut kind, sources, path, value) {
+            Ok(shown) => rows.push(Row {
                 key: join(path, &value.name),
-                value: Some(value.value.write()),
+                value: Some(shown),
                 origin: file.origin(value.line),
             }),
             Err(problem) => problems.push(problem.at(file.origin(value.line))),
         }
     }
-    if !has_program {
-        let mend = "write exec = [\"program\", \"argument\"]";
-        let problem = Problem::new(path, "it has no `exec`, so nothing performs it", mend);
+    if let Some(problem) = disagreement(path, values) {
+        problems.push(problem.at(file.origin(entry.line)));
+    }
+    problems.extend(misplaced(path, values).map(|(line, problem)| problem.at(file.origin(line))));
+    if let Some(name) = kind.env_pass.iter().find(|pass| kind.env.contains_key(&pass.name)) {
+        let why = format!("{} stands in `env` as well", name.name);
+        let problem = Problem::new(join(path, "env_pass"), why, "remove one of the two");
         problems.push(problem.at(file.origin(entry.line)));
     }
     kind
 }
 
-fn read_value(kind: &mut KindSettings, path: &str, entry: &Entry) -> Result<(), Box<Problem>> {
-    let path = join(path, &entry.name);
-    let Some(key) = KIND_KEYS.iter().find(|key| key.name == entry.name) else {
-        let names = KIND_KEYS.iter().map(|key| key.name);
-        let mend = match (suggest::nearest(&entry.name, names), &entry.value) {
-            (Some(meant), _) => format!("did you mean {meant}?"),
-            (None, Raw::Table(_)) => MEND_TABLE.to_owned(),
-            (None, _) if entry.name == "http" => {
-                "only programs can be bound so far: write exec = [\"program\", \"argument\"]"
-                    .to_owned()
-            }
-            (None, _) => "remove it; a kind has exec, queue, class, timeout and retry".to_owned(),
-        };
-        return Err(Problem::new(path, "a kind has no such key", mend).into());
+fn has(values: &[Entry], name: &str) -> bool {
+    values.iter().any(|value| value.name == name)
+}
+
+/// Refuses a kind that nothing performs, or that two would.
+fn disagreement(path: &str, values: &[Entry]) -> Option<Problem> {
+    // A table that is no key is most often a dotted name without its quotes.
+    let is_dotted = |value: &Entry| {
+        matches!(value.value, Raw::Table(_)) && KIND_KEYS.iter().all(|key| key.name != value.name)
     };
-    (key.set)(kind, &entry.value).map_err(|why| {
-        let problem = Problem::new(path, why, format!("write {}", key.form));
-        problem.with_value(entry.value.to_string()).into()
+    let why = match (has(values, "exec"), has(values, "http")) {
+        (true, true) => "it has both `exec` and `http`, and one performs it",
+        (false, false) if !values.iter().any(is_dotted) => {
+            "it has neither `exec` nor `http`, so nothing performs it"
+        }
+        _ => return None,
+    };
+    Some(Problem::new(path, why, MEND_PERFORMER))
+}
+
+/// Refuses keys that only the other sort of kinds has.
+fn misplaced<'a>(
+    path: &'a str,
+    values: &'a [Entry],
+) -> impl Iterator<Item = (usize, Problem)> + 'a {
+    let sort = match (has(values, "exec"), has(values, "http")) {
+        (true, false) => Some("exec"),
+        (false, true) => Some("http"),
+        // What is missing or too much is said already.
+        _ => None,
+    };
+    values.iter().filter_map(move |value| {
+        let key = KIND_KEYS.iter().find(|key| key.name == value.name)?;
+        let (sort, needs) = (sort?, key.of.word()?);
+        if sort == needs {
+            return None;
+        }
+        let why = format!("it is a key of kinds that have `{needs}`; this one has `{sort}`");
+        Some((value.line, Problem::new(join(path, &value.name), why, "remove it")))
     })
 }
 
-fn program(raw: &Raw) -> Result<Vec<String>, String> {
-    let argument = |raw: &Raw| match value::text(raw)? {
-        text if text.contains('\0') => Err("it holds a NUL character".to_owned()),
-        text => Ok(text.to_owned()),
+/// Gives a value to its key, and returns it as it may be shown.
+fn read_value(
+    kind: &mut KindSettings,
+    sources: &Sources,
+    path: &str,
+    entry: &Entry,
+) -> Result<String, Box<Problem>> {
+    let path = join(path, &entry.name);
+    let Some(key) = KIND_KEYS.iter().find(|key| key.name == entry.name) else {
+        let names = || KIND_KEYS.iter().map(|key| key.name);
+        let mend = match (suggest::nearest(&entry.name, names()), &entry.value) {
+            (Some(meant), _) => format!("did you mean {meant}?"),
+            (None, Raw::Table(_)) => MEND_TABLE.to_owned(),
+            (None, _) => {
+                format!("remove it; a kind has {}", names().collect::<Vec<_>>().join(", "))
+            }
+        };
+        return Err(Problem::new(path, "a kind has no such key", mend).into());
     };
-    let program = value::list(raw, MAX_ARGUMENTS, argument)?;
-    match program.first() {
-        Some(name) if name.is_empty() => Err("the program's name is empty".to_owned()),
-        Some(_) | None => Ok(program),
+    let shown = (key.show)(&entry.value);
+    match (key.set)(kind, &entry.value, sources) {
+        Ok(()) => Ok(shown),
+        Err(why) => {
+            let problem = Problem::new(path, why, format!("write {}", key.form));
+            Err(problem.with_value(value::cut(&shown)).into())
+        }
     }
-}
-
-fn policy(raw: &Raw) -> Result<RetryPolicy, String> {
-    let Raw::Table(_) = raw else { return Err("it is not a table".to_owned()) };
-    serde_json::from_value(raw.to_json()).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_documented_defaults_are_those_of_the_code() {
-        for key in KIND_KEYS.iter().filter(|key| key.name == "retry") {
-            let text = format!("retry = {}", key.default.unwrap());
-            let table: toml::Table = toml::from_str(&text).unwrap();
-            let policy: RetryPolicy = table["retry"].clone().try_into().unwrap();
-            assert_eq!(policy, RetryPolicy::default());
-        }
-        assert_eq!(QueueName::default().as_str(), "default");
-        assert_eq!(Class::default().as_str(), "normal");
-    }
-}
+mod tests;

@@ -98,7 +98,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
         Loaded { settings: Settings::default(), origins: BTreeMap::new(), kind_rows: Vec::new() };
     let refused = loaded.apply(assignments, &mut problems);
     if let Some(file) = kind_entries {
-        let read = kinds::read(&file, &mut problems);
+        let read = kinds::read(&file, sources, &mut problems);
         (loaded.settings.kinds, loaded.kind_rows) = read;
     }
     agreement::derive(&mut loaded.settings, &mut loaded.origins, &refused);

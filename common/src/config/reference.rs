@@ -5,7 +5,7 @@
 //! set.
 
 use super::keys::{KEYS, Key};
-use super::kinds::KIND_KEYS;
+use super::kinds::{KIND_KEYS, KindKey};
 
 /// Returns a page with each generated part replaced by what the tables say now.
 ///
@@ -32,10 +32,12 @@ fn key_table() -> String {
 }
 
 fn kind_table() -> String {
-    let head = "| key | default | value | what it is |\n| --- | --- | --- | --- |\n";
+    let head = "| key | of | default | value | what it is |\n| --- | --- | --- | --- | --- |\n";
     KIND_KEYS.iter().fold(head.to_owned(), |table, key| {
-        let default = key.default.map_or_else(|| "required".to_owned(), |text| format!("`{text}`"));
-        table + &format!("| `{}` | {default} | {} | {} |\n", key.name, key.form, key.help)
+        let KindKey { name, form, help, .. } = key;
+        let of = key.of.word().map_or_else(|| "every kind".to_owned(), |word| format!("`{word}`"));
+        let default = key.default.map_or_else(|| "absent".to_owned(), |text| format!("`{text}`"));
+        table + &format!("| `{name}` | {of} | {default} | {form} | {help} |\n")
     })
 }
 

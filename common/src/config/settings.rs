@@ -38,6 +38,8 @@ pub struct Settings {
     pub retention: RetentionSettings,
     /// What is recorded for questions about tasks.
     pub records: RecordSettings,
+    /// What Celery clients are told.
+    pub celery: CelerySettings,
     /// Log output.
     pub log: LogSettings,
     /// Kinds that are performed by a program, bound in the file.
@@ -158,6 +160,15 @@ pub struct RecordSettings {
     pub enqueue: bool,
 }
 
+/// What Celery clients are told of the tasks that they sent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CelerySettings {
+    /// Whether their results are written for them.
+    pub results: bool,
+    /// The Redis that they look into, if not the store's.
+    pub results_url: Option<SecretUrl>,
+}
+
 /// Settings of log output.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LogSettings {
@@ -180,6 +191,7 @@ impl Default for Settings {
             beat: BeatSettings::default(),
             retention: RetentionSettings::default(),
             records: RecordSettings::default(),
+            celery: CelerySettings::default(),
             log: LogSettings::default(),
             kinds: BTreeMap::new(),
         }
@@ -272,6 +284,12 @@ impl Default for RetentionSettings {
 impl Default for RecordSettings {
     fn default() -> Self {
         Self { enqueue: true }
+    }
+}
+
+impl Default for CelerySettings {
+    fn default() -> Self {
+        Self { results: true, results_url: None }
     }
 }
 

@@ -64,6 +64,7 @@ fn other_value(key: &Key) -> String {
     match key.path {
         "broker.url" => "amqp://u:pw@host:5672/main",
         "store.url" => "rediss://u:pw@host:6379/1",
+        "celery.results_url" => "redis://u:pw@host:6379/3",
         "gateway.url" => "https://leveret.example:443",
         "worker.heartbeat_ttl" => "40s",
         "beat.lead" => "70ms",
@@ -194,7 +195,7 @@ fn every_problem_of_every_source_is_reported_at_once() {
     let problems = place.problems();
     let shown = problems.to_string();
     let paragraphs = [
-        "failed to load the configuration: 15 problems",
+        "failed to load the configuration: 16 problems",
         "namespace = \"Blue\" (leveret.toml:1)\n  why:  it must begin with a-z or 0-9\n  \
          mend: write a name of a-z, 0-9, - and _; the default is leveret",
         "broker.publish_window = 5000 (leveret.toml:2)\n  why:  it is more than 1000\n  \
@@ -216,8 +217,11 @@ fn every_problem_of_every_source_is_reported_at_once() {
         "limits.payload = \"9MiB\" (flag --limits-payload)\n  why:  it is more than 8MiB\n  \
          mend: write a size from 1B to 8MiB; the default is 1MiB",
         "kinds.\"a b\".exec = [] (leveret.toml:8)\n  why:  the list is empty",
-        "kinds.\"a b\".http (leveret.toml:9)\n  why:  a kind has no such key\n  \
-         mend: only programs can be bound so far: write exec = [\"program\", \"argument\"]",
+        "kinds.\"a b\".http = *** (leveret.toml:9)\n  \
+         why:  it does not begin with http:// or https://\n  \
+         mend: write a URL, http://… or https://…, without user and password",
+        "kinds.\"a b\" (leveret.toml:7)\n  why:  it has both `exec` and `http`, and one performs it\n  \
+         mend: write exec = [\"program\", \"argument\"], or http = \"https://host/path\"",
         "kinds.\"a b\".quue (leveret.toml:10)\n  why:  a kind has no such key\n  mend: did you mean queue?",
         "kinds.\"a b\" (leveret.toml:7)\n  why:  ' ' is not allowed",
     ];
@@ -435,7 +439,7 @@ fn a_wrong_kind_says_what_is_wrong() {
     for (text, subject, part) in [
         ("kinds = 5", "kinds", "a table of kinds"),
         ("kinds.a = 5", "kinds.a", "a table of a kind's keys"),
-        ("kinds.a.queue = \"q\"", "kinds.a", "no `exec`"),
+        ("kinds.a.queue = \"q\"", "kinds.a", "neither `exec` nor `http`"),
         ("kinds.a.exec = [\"\"]", "kinds.a.exec", "program's name is empty"),
         ("kinds.a.exec = \"wc\"", "kinds.a.exec", "not a list"),
         ("[kinds.text.words]\nexec = [\"wc\"]", "kinds.text.words", "the name in quotes"),

@@ -222,11 +222,14 @@ impl Raw {
 impl fmt::Display for Raw {
     /// Writes the value as the file would, cut to fit a message.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let written = self.write();
-        if written.chars().count() <= QUOTED {
-            return formatter.write_str(&written);
-        }
-        let head = written.chars().take(QUOTED).collect::<String>();
-        write!(formatter, "{head}…")
+        formatter.write_str(&cut(&self.write()))
     }
+}
+
+/// Cuts what was written to fit a message.
+pub(super) fn cut(written: &str) -> String {
+    if written.chars().count() <= QUOTED {
+        return written.to_owned();
+    }
+    format!("{}…", written.chars().take(QUOTED).collect::<String>())
 }

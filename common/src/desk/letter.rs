@@ -143,6 +143,14 @@ fn left_from(wire: &Wire, namespace: &Namespace) -> Option<Lane> {
     queue.strip_prefix(&format!("{namespace}.lane."))?.parse().ok()
 }
 
+/// Reads when the message's own time to live was over, where that is why it came here.
+fn expired_at(wire: &Wire) -> Option<u64> {
+    match newest_death(wire)?.get("reason")? {
+        HeaderValue::Text(reason) if reason == "expired" => moved_at(wire),
+        _ => None,
+    }
+}
+
 /// Returns the broker's note of how the message came here.
 fn newest_death(wire: &Wire) -> Option<&Headers> {
     let HeaderValue::List(deaths) = wire.headers.get(BROKER_DEATHS)? else { return None };
@@ -196,12 +204,19 @@ pub fn hold(wire: &Wire, queue: &QueueName, namespace: &Namespace) -> Publish {
     Publish { to: Destination::Dead(queue.clone()), wire }
 }
 
-/// Returns a stray as it was before the broker moved it here: back to its lane.
+/// Returns a stray as it was before the broker moved it here: back to its lane. One whose sender gave
+/// it a time to live (lanes have none) goes back as expired, so that its end is recorded.
 #[must_use]
 pub fn send_back(wire: &Wire, lane: Lane) -> Publish {
+    let expired_at = expired_at(wire);
     let mut wire = wire.clone();
     wire.drop_foreign();
     wire.headers.remove(header::ORIGIN);
+    if let Some(at) = expired_at
+        && wire.number(header::EXPIRES_AT).is_none_or(|said| said > at)
+    {
+        wire.headers.insert(header::EXPIRES_AT.to_owned(), at.into());
+    }
     Publish { to: Destination::Lane(lane), wire }
 }
 
@@ -306,6 +321,29 @@ mod tests {
         let explained = explain(&wire, &queue(), &lane, Millis(7)).wire;
         assert_eq!(reason(&explained), Some(DeadReason::DeliveryLimit));
         assert_eq!(explained.number(header::DEAD_AT), Some(7));
+    }
+
+    #[test]
+    fn a_stray_whose_time_to_live_is_over_goes_back_as_expired() {
+        let mut death = Headers::from([
+            ("queue".to_owned(), HeaderValue::from("acme.lane.mail.low")),
+            ("reason".to_owned(), "expired".into()),
+            ("time".to_owned(), HeaderValue::Time(1_790_000_000)),
+        ]);
+        let back = |death: &Headers, said: Option<u64>| {
+            let mut wire = Wire::default();
+            let deaths = HeaderValue::List(vec![HeaderValue::Table(death.clone())]);
+            wire.headers.insert(BROKER_DEATHS.to_owned(), deaths);
+            if let Some(said) = said {
+                wire.headers.insert(header::EXPIRES_AT.to_owned(), said.into());
+            }
+            send_back(&wire, "mail.low".parse().unwrap()).wire.number(header::EXPIRES_AT)
+        };
+        assert_eq!(back(&death, None), Some(1_790_000_000_000));
+        assert_eq!(back(&death, Some(9)), Some(9), "the sender's own word is earlier");
+        assert_eq!(back(&death, Some(1_800_000_000_000)), Some(1_790_000_000_000));
+        death.insert("reason".to_owned(), "delivery_limit".into());
+        assert_eq!(back(&death, None), None);
     }
 
     #[test]

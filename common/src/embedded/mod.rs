@@ -21,6 +21,7 @@ mod consumer;
 mod diagnose;
 mod error;
 mod fleet;
+mod interim;
 mod leases;
 mod ledger;
 mod letters;

@@ -23,9 +23,11 @@ const OFTEN_SWEPT: [&str; 4] = [
     "DELETE FROM result WHERE id IN
         (SELECT id FROM result WHERE expires_ms <= ?1 LIMIT ?2)",
 ];
-const SELDOM_SWEPT: [&str; 2] = [
+const SELDOM_SWEPT: [&str; 3] = [
     "DELETE FROM letter WHERE id IN
         (SELECT id FROM letter WHERE expires_ms <= ?1 LIMIT ?2)",
+    "DELETE FROM interim WHERE id IN
+        (SELECT id FROM interim WHERE expires_ms <= ?1 LIMIT ?2)",
     "DELETE FROM act WHERE (id, seq) IN
         (SELECT id, seq FROM act WHERE expires_ms <= ?1 LIMIT ?2)",
 ];

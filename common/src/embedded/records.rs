@@ -16,7 +16,8 @@ use super::{Embedded, seen};
 use crate::clock::Millis;
 use crate::id::TaskId;
 use crate::store::{
-    Act, AttemptNote, Enqueued, MAX_HISTORY, Records, Retention, Seen, StoreError, TaskRecord,
+    Act, AttemptNote, Enqueued, Interim, MAX_HISTORY, Records, Retention, Seen, StoreError,
+    TaskRecord,
 };
 
 #[async_trait]
@@ -73,6 +74,14 @@ impl Records for Embedded {
             Ok(())
         };
         self.record("record acts", batch.len(), run).await
+    }
+
+    async fn say(&self, batch: &[Interim]) -> Result<(), StoreError> {
+        self.write_interim(batch).await
+    }
+
+    async fn last_said(&self, ids: &[TaskId]) -> Result<Vec<Option<Interim>>, StoreError> {
+        self.read_interim(ids).await
     }
 
     async fn seen(&self) -> Result<Vec<Seen>, StoreError> {

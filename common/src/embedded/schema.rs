@@ -17,10 +17,11 @@ pub(super) const FILE: &str = "leveret.db";
 const APPLICATION: i32 = 0x4c76_7274;
 
 /// The steps from an empty file to the present schema; the n-th leads to version n.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0001_messages_ledger_records.sql"),
     include_str!("migrations/0002_leases_pauses_letters_acts.sql"),
     include_str!("migrations/0003_schedules.sql"),
+    include_str!("migrations/0004_interim.sql"),
 ];
 
 /// The newest schema that this program knows.

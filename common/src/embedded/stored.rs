@@ -59,6 +59,8 @@ struct Head<'a> {
     timestamp: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     app_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priority: Option<u8>,
     #[serde(skip_serializing_if = "Headers::is_empty")]
     headers: &'a Headers,
 }
@@ -75,6 +77,7 @@ pub(super) fn head(wire: &Wire) -> Result<String, serde_json::Error> {
         reply_to,
         timestamp,
         app_id,
+        priority,
         headers,
         body: _,
     } = wire;
@@ -87,6 +90,7 @@ pub(super) fn head(wire: &Wire) -> Result<String, serde_json::Error> {
         reply_to: reply_to.as_deref(),
         timestamp: *timestamp,
         app_id: app_id.as_deref(),
+        priority: *priority,
         headers,
     })
 }
@@ -158,6 +162,7 @@ mod tests {
             reply_to: text("reply"),
             timestamp: Some(1),
             app_id: text("app"),
+            priority: Some(9),
             headers: values.into_iter().enumerate().map(name).collect(),
             body: Bytes::from_static(&[0, 159, 146, 150]),
         };

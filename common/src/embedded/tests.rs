@@ -13,10 +13,10 @@ use crate::broker::{
 };
 use crate::clock::{Clock, ManualClock, Millis};
 use crate::envelope::{Order, Wire};
-use crate::id::{Owner, TaskId, Token};
+use crate::id::{Fence, Owner, TaskId, Token};
 use crate::ledger::Claim;
 use crate::name::Lane;
-use crate::store::{Act, Action, Ledger, Records};
+use crate::store::{Act, Action, Interim, Ledger, Records};
 
 struct Opened {
     store: Arc<Embedded>,
@@ -234,4 +234,30 @@ async fn acts_that_have_expired_are_swept_by_the_commits_of_others() {
         assert!(opened.store.publish(&[message(1)]).await[0].is_ok());
     }
     assert_eq!(opened.count("SELECT count(*) FROM act").await, 0);
+}
+
+#[tokio::test]
+async fn what_attempts_said_is_swept_by_the_commits_of_others_once_it_has_expired() {
+    let opened = open();
+    let said = |_| Interim {
+        id: TaskId::mint(),
+        order: Order::FIRST,
+        fence: Fence(1),
+        turn: 1,
+        at: opened.clock.now(),
+        percent: Some(7),
+        message: None,
+        checkpoint: None,
+    };
+    let said: Vec<_> = (0..300).map(said).collect();
+    opened.store.say(&said).await.unwrap();
+    let first = [said[0].id];
+    assert_eq!(opened.store.last_said(&first).await.unwrap(), [Some(said[0].clone())]);
+    opened.clock.advance(Duration::from_secs(3_600));
+    assert_eq!(opened.store.last_said(&first).await.unwrap(), [None]);
+    assert_eq!(opened.count("SELECT count(*) FROM interim").await, 300);
+    for _ in 0..32 {
+        assert!(opened.store.publish(&[message(1)]).await[0].is_ok());
+    }
+    assert_eq!(opened.count("SELECT count(*) FROM interim").await, 0);
 }

@@ -20,6 +20,8 @@ pub const SCHEDULE: &str = "lv-schedule";
 pub const OCCURRENCE: &str = "lv-occurrence";
 /// The revision of the schedule that this occurrence was made from.
 pub const REVISION: &str = "lv-revision";
+/// Where the sender waits for the outcome, outside of Leveret.
+pub const REPLY_TO: &str = "lv-reply-to";
 /// Table of text to text.
 pub const TAGS: &str = "lv-tags";
 /// How long the result is kept, ms.
@@ -57,9 +59,11 @@ pub const FIRST_FAILED_AT: &str = "lv-first-failed-at";
 pub const DEAD_AT: &str = "lv-dead-at";
 /// Id of the dead task that this one was edited from.
 pub const REPLAY_OF: &str = "lv-replay-of";
+/// What a message of another dialect said in its own headers, where it could not become a task.
+pub const FOREIGN: &str = "lv-foreign";
 
 /// The headers that this version reads; every other `lv-*` header is carried along unread.
-pub const KNOWN: [&str; 28] = [
+pub const KNOWN: [&str; 30] = [
     VERSION,
     KEY,
     ORIGIN_ID,
@@ -88,6 +92,8 @@ pub const KNOWN: [&str; 28] = [
     FIRST_FAILED_AT,
     DEAD_AT,
     REPLAY_OF,
+    REPLY_TO,
+    FOREIGN,
 ];
 
 /// Most attempts that a task may ask for.

@@ -6,6 +6,8 @@
 //! `BCC` header is ever copied, because RabbitMQ ≤ 3.13 drops a message whose `x-death` it wrote
 //! itself. Where a message goes is the broker's matter ([`crate::broker`]).
 
+mod celery;
+mod foreign;
 pub mod header;
 mod native;
 mod read;
@@ -18,11 +20,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+pub use self::foreign::{CELERY_REPLY, Foreign, naturalise, wanted_class};
 pub use self::reason::{DeadReason, UnknownReason};
 pub use self::wire::{HeaderValue, Headers, Wire, headers_size};
 use crate::clock::Millis;
 use crate::id::TaskId;
-use crate::name::{KindName, Namespace};
+use crate::name::{Class, KindName, Namespace};
 
 /// The envelope version this crate writes, and the newest it reads.
 pub const VERSION: u32 = 1;
@@ -83,6 +86,9 @@ pub struct Fixed {
     pub parent: Option<TaskId>,
     /// The dead task that this one was edited from.
     pub replay_of: Option<TaskId>,
+    /// Where the sender waits for the outcome outside of Leveret, such as `celery:<its id>`; what
+    /// nobody here knows is carried along.
+    pub reply_to: Option<String>,
     /// The schedule that enqueued this one.
     pub schedule: Option<String>,
     /// The schedule's instant.
@@ -183,39 +189,50 @@ pub enum Decoded {
 }
 
 /// Tells why a message cannot become a task; leads to a dead letter that keeps the raw bytes.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("failed to decode the message: {why}")]
 pub struct Undecodable {
     /// The reason for the dead letter.
     pub reason: DeadReason,
     /// What is wrong with which part, and what was expected.
     pub why: String,
+    /// What could be read all the same, where the message is of another dialect.
+    pub foreign: Option<Box<Foreign>>,
 }
 
 impl Undecodable {
     fn malformed(why: impl Into<String>) -> Self {
-        Self { reason: DeadReason::Malformed, why: why.into() }
+        Self { reason: DeadReason::Malformed, why: why.into(), foreign: None }
     }
 }
 
-/// One way in which foreign messages say what to do.
+/// One way in which messages that are not in our own dialect say what to do.
 trait Dialect: Sync {
     /// Tells whether this dialect wrote `wire`.
     fn recognises(&self, wire: &Wire) -> bool;
     /// Reads `wire`; a dialect never leaks past this.
     fn decode(&self, namespace: &Namespace, wire: &Wire) -> Result<Decoded, Undecodable>;
+    /// Tells which class the message asks for by other means than the lane it was sent to.
+    fn class(&self, _: &Wire) -> Option<Class> {
+        None
+    }
 }
 
-/// The dialects in the order in which they are asked; the last one recognises everything.
-const DIALECTS: [&dyn Dialect; 1] = [&native::Native];
+/// The dialects other than ours in the order in which they are asked; what none of them recognises
+/// is read as our own.
+const DIALECTS: [&dyn Dialect; 1] = [&celery::Celery];
+
+fn dialect_of(wire: &Wire) -> Option<&'static dyn Dialect> {
+    DIALECTS.into_iter().find(|dialect| dialect.recognises(wire))
+}
 
 /// Decodes a message.
 ///
 /// # Errors
 /// [`Undecodable`], with the reason for a dead letter and what is wrong with which part.
 pub fn decode(namespace: &Namespace, wire: &Wire) -> Result<Decoded, Undecodable> {
-    match DIALECTS.iter().find(|dialect| dialect.recognises(wire)) {
+    match dialect_of(wire) {
         Some(dialect) => dialect.decode(namespace, wire),
-        None => Err(Undecodable::malformed("no dialect recognises it")),
+        None => native::decode(namespace, wire),
     }
 }

@@ -7,44 +7,40 @@ use serde::de::IgnoredAny;
 
 use super::header as h;
 use super::{
-    Decoded, Dialect, Envelope, Fixed, HeaderValue, Headers, Moving, Order, Undecodable, VERSION,
-    Wire, read,
+    Decoded, Envelope, Fixed, HeaderValue, Headers, Moving, Order, Undecodable, VERSION, Wire, read,
 };
 use crate::clock::Millis;
 use crate::id::{MAX_FOREIGN, TaskId};
 use crate::name::{KindName, Namespace};
 
-pub(super) struct Native;
-
-impl Dialect for Native {
-    fn recognises(&self, _: &Wire) -> bool {
-        true
+/// Reads a message in our own dialect.
+pub(super) fn decode(namespace: &Namespace, wire: &Wire) -> Result<Decoded, Undecodable> {
+    let headers = &wire.headers;
+    let version = read::bounded(headers, h::VERSION, 1, u32::MAX)?.unwrap_or(VERSION);
+    if version > VERSION {
+        return Ok(Decoded::Newer { version });
     }
+    let kind = kind(wire)?;
+    check_body(wire)?;
+    let mut fixed = fixed(wire)?;
+    let (id, minted) = identify(namespace, wire, &kind, &mut fixed)?;
+    let envelope = Box::new(Envelope {
+        id,
+        kind,
+        args: wire.body.clone(),
+        order: order(headers)?,
+        fixed,
+        moving: moving(headers)?,
+        extra: read::extra(headers)?,
+    });
+    Ok(if minted { Decoded::Nameless(envelope) } else { Decoded::Task(envelope) })
+}
 
-    fn decode(&self, namespace: &Namespace, wire: &Wire) -> Result<Decoded, Undecodable> {
-        let headers = &wire.headers;
-        let version = read::bounded(headers, h::VERSION, 1, u32::MAX)?.unwrap_or(VERSION);
-        if version > VERSION {
-            return Ok(Decoded::Newer { version });
-        }
-        let kind = kind(wire)?;
-        check_body(wire)?;
-        let mut fixed = fixed(wire)?;
-        let (id, minted) = identify(namespace, wire, &kind, &mut fixed)?;
-        let envelope = Box::new(Envelope {
-            id,
-            kind,
-            args: wire.body.clone(),
-            order: Order {
-                replay: read::bounded(headers, h::REPLAY, 0, u32::MAX)?.unwrap_or(0),
-                attempt: read::bounded(headers, h::ATTEMPT, 1, u32::MAX)?.unwrap_or(1),
-            },
-            fixed,
-            moving: moving(headers)?,
-            extra: read::extra(headers)?,
-        });
-        Ok(if minted { Decoded::Nameless(envelope) } else { Decoded::Task(envelope) })
-    }
+pub(super) fn order(headers: &Headers) -> Result<Order, Undecodable> {
+    Ok(Order {
+        replay: read::bounded(headers, h::REPLAY, 0, u32::MAX)?.unwrap_or(0),
+        attempt: read::bounded(headers, h::ATTEMPT, 1, u32::MAX)?.unwrap_or(1),
+    })
 }
 
 fn kind(wire: &Wire) -> Result<KindName, Undecodable> {
@@ -69,7 +65,12 @@ fn check_body(wire: &Wire) -> Result<(), Undecodable> {
     if let Err(error) = serde_json::from_slice::<IgnoredAny>(&wire.body) {
         return Err(Undecodable::malformed(format!("the body is not JSON: {error}")));
     }
-    match depth(&wire.body) {
+    check_depth(&wire.body)
+}
+
+/// Checks that a valid JSON text is nested no deeper than every handler can read.
+pub(super) fn check_depth(json: &[u8]) -> Result<(), Undecodable> {
+    match depth(json) {
         depth if depth > h::MAX_DEPTH => Err(Undecodable::malformed(format!(
             "the body is nested {depth} deep; at most {} is allowed",
             h::MAX_DEPTH
@@ -119,7 +120,7 @@ fn identify(
     }
 }
 
-fn fixed(wire: &Wire) -> Result<Fixed, Undecodable> {
+pub(super) fn fixed(wire: &Wire) -> Result<Fixed, Undecodable> {
     let headers = &wire.headers;
     let mut trace = std::collections::BTreeMap::new();
     for name in [h::TRACEPARENT, h::TRACESTATE, h::BAGGAGE] {
@@ -135,6 +136,7 @@ fn fixed(wire: &Wire) -> Result<Fixed, Undecodable> {
         expires_at: read::instant(headers, h::EXPIRES_AT)?,
         timeout: read::span(headers, h::TIMEOUT_MS)?,
         parent: read::parsed(headers, h::PARENT)?,
+        reply_to: read::text(headers, h::REPLY_TO, h::MAX_TAG)?,
         replay_of: read::parsed(headers, h::REPLAY_OF)?,
         schedule: read::text(headers, h::SCHEDULE, h::MAX_TAG)?,
         occurrence: read::instant(headers, h::OCCURRENCE)?,
@@ -148,7 +150,7 @@ fn fixed(wire: &Wire) -> Result<Fixed, Undecodable> {
     })
 }
 
-fn moving(headers: &Headers) -> Result<Moving, Undecodable> {
+pub(super) fn moving(headers: &Headers) -> Result<Moving, Undecodable> {
     Ok(Moving {
         not_before: read::instant(headers, h::NOT_BEFORE)?,
         snoozes: read::bounded(headers, h::SNOOZES, 0, u32::MAX)?.unwrap_or(0),
@@ -185,6 +187,7 @@ pub(super) fn write(envelope: &Envelope) -> Wire {
     put(h::TIMEOUT_MS, span(fixed.timeout));
     put(h::PARENT, fixed.parent.map(|id| id.to_string().into()));
     put(h::REPLAY_OF, fixed.replay_of.map(|id| id.to_string().into()));
+    put(h::REPLY_TO, text(&fixed.reply_to));
     put(h::SCHEDULE, text(&fixed.schedule));
     put(h::OCCURRENCE, time(fixed.occurrence));
     put(h::REVISION, fixed.revision.map(HeaderValue::from));
@@ -216,6 +219,7 @@ pub(super) fn write(envelope: &Envelope) -> Wire {
         reply_to: None,
         timestamp: fixed.enqueued_at.map(|at| at.0 / 1_000),
         app_id: fixed.producer.clone(),
+        priority: None,
         headers,
         body: envelope.args.clone(),
     }

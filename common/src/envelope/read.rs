@@ -28,19 +28,28 @@ pub(super) fn integer(headers: &Headers, name: &str) -> Result<Option<u64>, Unde
             Err(_) => wrong("text that is no integer"),
         },
         // Some clients send every number as a double.
-        Some(HeaderValue::Float(number))
-            if number.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(number) =>
-        {
-            #[allow(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a whole number within 0 and 2^53, checked by the guard"
-            )]
-            Ok(Some(*number as u64))
-        }
+        Some(HeaderValue::Float(number)) => match whole(*number, 9_007_199_254_740_992.0) {
+            Some(number) => Ok(Some(number)),
+            None => wrong("a double that is no integer"),
+        },
+        // A time in milliseconds, sent so, is off by up to a minute.
+        Some(HeaderValue::Single(number)) => match whole(f64::from(*number), 16_777_216.0) {
+            Some(number) => Ok(Some(number)),
+            None => wrong("a number of single precision, which cannot hold it exactly"),
+        },
         Some(HeaderValue::Time(seconds)) => Ok(Some(seconds.saturating_mul(1_000))),
         Some(_) => wrong("of another type"),
     }
+}
+
+/// Returns a floating-point number that stands for an integer: up to `most`, all of them can.
+fn whole(number: f64, most: f64) -> Option<u64> {
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a whole number within 0 and 2^53, checked by the condition"
+    )]
+    (number.fract() == 0.0 && (0.0..=most).contains(&number)).then_some(number as u64)
 }
 
 /// Reads an optional integer within `low..=high`.

@@ -27,6 +27,9 @@ pub enum HeaderValue {
     /// A floating-point number.
     #[serde(with = "float_text")]
     Float(f64),
+    /// One of single precision: its sender may have rounded what it meant.
+    #[serde(with = "float_text")]
+    Single(f32),
     /// A decimal number: value × 10^-scale.
     Decimal(u8, u32),
     /// UTF-8 text.
@@ -47,7 +50,9 @@ impl HeaderValue {
     pub fn size(&self) -> usize {
         match self {
             Self::Null | Self::Bool(_) => 2,
-            Self::Int(_) | Self::Float(_) | Self::Decimal(..) | Self::Time(_) => 9,
+            Self::Int(_) | Self::Float(_) | Self::Single(_) | Self::Decimal(..) | Self::Time(_) => {
+                9
+            }
             Self::Text(text) => 5 + text.len(),
             Self::Bytes(bytes) => 5 + bytes.len(),
             Self::List(items) => 5 + items.iter().map(Self::size).sum::<usize>(),
@@ -114,6 +119,9 @@ pub struct Wire {
     /// `app_id`: the producer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub app_id: Option<String>,
+    /// `priority`: read from other dialects; ours says it with the lane.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u8>,
     /// All headers.
     #[serde(skip_serializing_if = "Headers::is_empty")]
     pub headers: Headers,
@@ -157,6 +165,7 @@ impl Wire {
     /// For messages that cannot be decoded; a decoded one is written anew and is clean by itself.
     pub fn keep_ours(&mut self) {
         self.drop_foreign();
+        self.priority = None;
         self.headers.retain(|_, value| value.size() <= header::MAX_EXTRA_BYTES);
         // Together they must fit a frame with room to spare; half of them would mislead.
         if headers_size(&self.headers) > MAX_KEPT {
@@ -167,20 +176,30 @@ impl Wire {
 
 /// Writes a float as text: JSON has no infinity, and its readers may round the last digit.
 mod float_text {
+    use std::fmt::Display;
+    use std::str::FromStr;
+
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
     #[derive(Deserialize)]
     #[serde(untagged)]
-    enum Form {
-        Number(f64),
+    enum Form<T> {
+        Number(T),
         Text(String),
     }
 
-    pub(super) fn serialize<S: Serializer>(float: &f64, to: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<T: Display, S: Serializer>(
+        float: &T,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
         to.collect_str(float)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    pub(super) fn deserialize<'de, T, D>(from: D) -> Result<T, D::Error>
+    where
+        T: Deserialize<'de> + FromStr<Err: Display>,
+        D: Deserializer<'de>,
+    {
         match Form::deserialize(from)? {
             Form::Number(float) => Ok(float),
             Form::Text(text) => text.parse().map_err(D::Error::custom),

@@ -7,8 +7,10 @@
 
 mod error;
 mod fleet;
+mod interim;
 mod leases;
 mod letters;
+mod notice;
 mod records;
 #[cfg(feature = "redis")]
 pub mod redis;
@@ -22,8 +24,10 @@ pub use self::error::{StoreError, StoreErrorKind};
 pub use self::fleet::{
     Fleet, Heartbeat, LaneInfo, Liveness, Renewal, Suspect, WorkerInfo, WorkerState, judge,
 };
+pub use self::interim::Interim;
 pub use self::leases::{Lease, Leases};
 pub use self::letters::{Behind, Gone, LETTER_TTL, Letter, Letters, MAX_ARGS_SHOWN};
+pub use self::notice::{News, Notice};
 pub use self::records::{
     Act, Action, AttemptNote, Enqueued, MAX_HISTORY, MAX_SEEN, Occasion, Records, Retention, Seen,
     TaskRecord,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::StoreError;
+use super::{Interim, Notice, StoreError};
 use crate::clock::Millis;
 use crate::envelope::{DeadReason, Order};
 use crate::id::TaskId;
@@ -230,6 +230,28 @@ pub trait Records: Send + Sync + 'static {
     /// # Cancel safety
     /// Dropped, any of it may or may not have been written; repeating it adds a second act.
     async fn acted(&self, batch: &[Act]) -> Result<(), StoreError>;
+
+    /// Tells senders that wait outside of Leveret what became of their tasks, as far as this store
+    /// knows how to reach them. What cannot be told is lost: nothing of Leveret reads it.
+    ///
+    /// # Cancel safety
+    /// Dropped, any of them may or may not have been told; telling them again is harmless.
+    async fn notify(&self, _batch: &[Notice]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// Remembers what running attempts say of themselves, for as long as the record of an enqueue.
+    /// What the holder of an older fence says, and an older turn of the same, is left out.
+    ///
+    /// # Cancel safety
+    /// Dropped, any of it may or may not have been written; repeating it is harmless.
+    async fn say(&self, batch: &[Interim]) -> Result<(), StoreError>;
+
+    /// Reads what attempts said last of each task.
+    ///
+    /// # Cancel safety
+    /// Reads only.
+    async fn last_said(&self, ids: &[TaskId]) -> Result<Vec<Option<Interim>>, StoreError>;
 
     /// Lists the pairs of lane and kind that were enqueued, at most [`MAX_SEEN`].
     ///

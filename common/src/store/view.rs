@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
+use super::Interim;
 use super::records::{Act, Action, AttemptNote, Enqueued, TaskRecord};
 use crate::clock::Millis;
 use crate::id::{Owner, TaskId};
@@ -92,6 +93,8 @@ pub struct TaskView {
     pub acts: Vec<Act>,
     /// The result: JSON text.
     pub result: Option<String>,
+    /// What its attempt said last of itself; read apart from the rest, by whoever shows it.
+    pub interim: Option<Interim>,
 }
 
 impl TaskView {
@@ -137,13 +140,25 @@ impl TaskView {
                 (None, Some(_)) => (TaskState::Queued, 0, None),
             },
         };
+        let interim = None;
         let running = match entry {
             Some(Entry::Running(held) | Entry::Finishing(held, _)) => {
                 Some((held.hold.owner, Millis(held.claimed_at / 1_000)))
             }
             _ => None,
         };
-        Some(Self { id, state, attempt, running, next_at, enqueued, history, acts, result })
+        Some(Self {
+            id,
+            state,
+            attempt,
+            running,
+            next_at,
+            enqueued,
+            history,
+            acts,
+            result,
+            interim,
+        })
     }
 }
 

@@ -245,11 +245,12 @@ pub const METRICS: &[Metric] = &[
                 "unknown-kind",
                 "version",
                 "nameless",
+                "class",
                 "malformed",
                 "unreadable",
             ],
         )],
-        meaning: "Deliveries moved on instead of being run: into a delay queue; `nameless` back to the lane with an id; `malformed`, and `version` after the deploy window, to the dead letters. `unreadable`: the store holds what cannot be read. `detached`: the copy that stands for a long task. `turn`: a task that had crashed workers could not run alone soon enough.",
+        meaning: "Deliveries moved on instead of being run: into a delay queue; `nameless` back to the lane with an id; `class` to the lane that a Celery client asked for with a priority; `malformed`, and `version` after the deploy window, to the dead letters. `unreadable`: the store holds what cannot be read. `detached`: the copy that stands for a long task. `turn`: a task that had crashed workers could not run alone soon enough.",
     },
     Metric {
         name: TAKEOVERS,

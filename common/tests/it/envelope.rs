@@ -10,9 +10,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use leveret_common::clock::Millis;
 use leveret_common::envelope::{
-    DeadReason, Decoded, Envelope, Fixed, HeaderValue, Headers, Moving, Order, Wire, decode, header,
+    DeadReason, Decoded, Envelope, Fixed, HeaderValue, Headers, Moving, Order, Wire, decode,
+    header, naturalise, wanted_class,
 };
 use leveret_common::id::TaskId;
+use leveret_common::name::Class;
 use leveret_common::name::Namespace;
 use leveret_common::testkit::services;
 use proptest::collection::{btree_map, vec};
@@ -30,7 +32,16 @@ fn outcome(wire: &Wire) -> Value {
             json!({ "nameless": wire })
         }
         Ok(Decoded::Newer { version }) => json!({ "newer": version }),
-        Err(error) => json!({ "undecodable": { "reason": error.reason, "why": error.why } }),
+        Err(error) => match &error.foreign {
+            None => json!({ "undecodable": { "reason": error.reason, "why": error.why } }),
+            Some(foreign) => {
+                let mut letter = wire.clone();
+                letter.keep_ours();
+                foreign.put_on(&mut letter);
+                json!({ "undecodable":
+                    { "reason": error.reason, "why": error.why, "letter": letter } })
+            }
+        },
     }
 }
 
@@ -91,6 +102,23 @@ golden_files! {
     tags_that_are_no_table_are_malformed,
     a_foreign_encoding_is_malformed,
     an_unreadable_trace_is_dropped_and_the_task_runs,
+    celery_2_positional_args_are_a_list,
+    celery_2_keyword_args_with_times_limits_and_priority,
+    celery_2_mixed_args_and_headers_of_ours,
+    celery_2_an_own_id_and_what_kombu_makes_of_python_types,
+    celery_2_a_member_of_a_group_is_a_task,
+    celery_2_a_repeated_task_without_a_result,
+    celery_2_a_base64_body_is_read,
+    celery_2_a_chain_is_refused,
+    celery_2_a_chord_is_refused,
+    celery_2_links_are_refused,
+    celery_2_pickle_is_refused,
+    celery_2_compression_is_refused,
+    celery_2_a_task_name_that_is_no_kind_is_refused,
+    celery_2_a_replayed_letter_is_refused_again,
+    celery_1_a_task_with_times,
+    celery_1_links_are_refused,
+    celery_1_pickle_is_refused,
 }
 
 #[test]
@@ -140,6 +168,9 @@ fn header_value() -> impl Strategy<Value = HeaderValue> {
         any::<f64>()
             .prop_filter("NaN equals nothing", |f| !f.is_nan())
             .prop_map(HeaderValue::Float),
+        any::<f32>()
+            .prop_filter("NaN equals nothing", |f| !f.is_nan())
+            .prop_map(HeaderValue::Single),
         (any::<u8>(), any::<u32>()).prop_map(|(scale, n)| HeaderValue::Decimal(scale, n)),
         ".{0,20}".prop_map(HeaderValue::Text),
         "[0-9]{1,22}".prop_map(HeaderValue::Text),
@@ -194,8 +225,56 @@ fn any_wire() -> impl Strategy<Value = Wire> {
             reply_to: second.1,
             timestamp: second.2,
             app_id: second.3,
+            priority: None,
             headers,
             body: Bytes::from(body),
+        })
+}
+
+/// Messages as a Celery client of either protocol may write them, and a little beside that.
+fn celery_wire() -> impl Strategy<Value = Wire> {
+    let embed = proptest::sample::select(vec![
+        r#"{"callbacks": null, "errbacks": null, "chain": null, "chord": null}"#,
+        r#"{"callbacks": [{"task": "a"}], "errbacks": null, "chain": null, "chord": null}"#,
+        r#"{"chain": [{"task": "b"}]}"#,
+        "{}",
+        "null",
+    ]);
+    let args = proptest::sample::select(vec!["[]", "[1, {\"a\": [2]}]", "{}", "7", "[NaN]"]);
+    let kwargs = proptest::sample::select(vec!["{}", "{\"x\": \"ü\"}", "[]", "null"]);
+    let content = proptest::sample::select(vec![
+        "application/json",
+        "application/json",
+        "application/x-python-serialize",
+        "text/plain",
+    ]);
+    let header = prop_oneof![
+        4 => proptest::sample::select(vec!["id", "eta", "expires", "retries", "timelimit", "root_id",
+            "parent_id", "origin", "ignore_result", "compression", "body_encoding", "lv-attempt"])
+            .prop_map(str::to_owned),
+        1 => header_name(),
+    ];
+    let text = proptest::sample::select(vec!["a.b", "2031-01-01T00:00:00+00:00", "", "two words"]);
+    let value = prop_oneof![text.prop_map(HeaderValue::from), header_value()];
+    (any::<bool>(), embed, args, kwargs, content, btree_map(header, value, 0..4), option::of(any::<u8>()))
+        .prop_map(|(second, embed, args, kwargs, content, extra, priority)| {
+            let mut headers = Headers::new();
+            let body = if second {
+                headers.insert("task".to_owned(), "demo.echo".into());
+                headers.insert("id".to_owned(), "0192f0c0-0000-7000-8000-000000000001".into());
+                format!("[{args}, {kwargs}, {embed}]")
+            } else {
+                let links = embed.trim_matches(['{', '}']).replace("null,", "null ,");
+                let more = if links.contains(':') { format!(", {links}") } else { String::new() };
+                format!(
+                    r#"{{"task": "demo.echo", "id": "x", "args": {args}, "kwargs": {kwargs}{more}}}"#
+                )
+            };
+            headers.extend(extra);
+            headers.remove("lv-v");
+            headers.remove("lv-foreign");
+            let content_type = Some(content.to_owned());
+            Wire { content_type, headers, priority, body: Bytes::from(body), ..Wire::default() }
         })
 }
 
@@ -217,6 +296,7 @@ prop_compose! {
         times in (time(), time(), span(), span()),
         max_attempts in option::of(1..=header::MAX_MAX_ATTEMPTS),
         revision in option::of(any::<u32>()),
+        reply_to in line(60),
         ids in (option::of(any::<u128>()), option::of(any::<u128>())),
         seconds in option::of(0..u64::MAX / 1_000),
         tags in btree_map("[a-z]{1,8}", ".{0,20}", 0..header::MAX_TAGS),
@@ -225,7 +305,7 @@ prop_compose! {
         Fixed {
             key: texts.0, origin_id: texts.1, schedule: texts.2, root: texts.3, producer: texts.4,
             expires_at: times.0, occurrence: times.1, timeout: times.2, result_ttl: times.3,
-            revision, max_attempts, parent: ids.0.map(uuid), replay_of: ids.1.map(uuid),
+            revision, max_attempts, parent: ids.0.map(uuid), replay_of: ids.1.map(uuid), reply_to,
             enqueued_at: seconds.map(|s| Millis(s * 1_000)),
             tags,
             trace: trace.into_iter().map(|(name, text)| (name.to_owned(), text)).collect(),
@@ -276,6 +356,34 @@ fn is_ours(headers: &Headers) -> bool {
     headers.keys().all(|name| header::KNOWN.contains(&name.as_str()) || name.starts_with("lv-"))
 }
 
+#[test]
+fn only_a_celery_client_says_its_class_with_a_priority() {
+    let class = |task: Option<&str>, priority| {
+        let mut wire =
+            Wire { priority, body: Bytes::from_static(b"[[], {}, {}]"), ..Wire::default() };
+        match task {
+            Some(task) => drop(wire.headers.insert("task".to_owned(), task.into())),
+            None => wire.kind = Some("demo.echo".to_owned()),
+        }
+        wanted_class(&wire)
+    };
+    let of_celery = [None, Some(0), Some(3), Some(4), Some(7), Some(8), Some(9), Some(255)];
+    assert_eq!(
+        of_celery.map(|priority| class(Some("a"), priority)),
+        [
+            None,
+            None,
+            Some(Class::Low),
+            Some(Class::Normal),
+            Some(Class::High),
+            Some(Class::High),
+            Some(Class::Critical),
+            Some(Class::Critical)
+        ]
+    );
+    assert_eq!(class(None, Some(9)), None);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -316,5 +424,34 @@ proptest! {
     fn a_wire_survives_its_json_form(wire in any_wire()) {
         let json = serde_json::to_string(&wire).unwrap();
         prop_assert_eq!(serde_json::from_str::<Wire>(&json).unwrap(), wire);
+    }
+
+    #[test]
+    fn whatever_a_celery_client_sends_is_a_task_or_a_letter_that_is_read_the_same_again(wire in celery_wire()) {
+        let namespace = Namespace::default();
+        let mut natural = naturalise(&namespace, wire.clone());
+        // What the broker wrote stays, until somebody copies it.
+        prop_assert_eq!(natural.headers.get("x-death"), wire.headers.get("x-death"));
+        natural.drop_foreign();
+        match decode(&namespace, &wire) {
+            Ok(Decoded::Task(envelope)) => {
+                let written = envelope.to_wire();
+                prop_assert!(is_ours(&written.headers), "{:?}", written.headers.keys());
+                prop_assert!(serde_json::from_slice::<Value>(&written.body).is_ok());
+                prop_assert_eq!(decode(&namespace, &written), Ok(Decoded::Task(envelope)));
+                prop_assert_eq!(natural, written);
+            }
+            Ok(other) => prop_assert!(false, "{:?}", other),
+            Err(error) => {
+                prop_assert_eq!(error.reason, DeadReason::Malformed);
+                let Some(foreign) = &error.foreign else { return Ok(()) };
+                // As a letter, and as what the broker moved: read by us, half of it would run.
+                for mut letter in [wire.clone(), natural] {
+                    letter.keep_ours();
+                    foreign.put_on(&mut letter);
+                    prop_assert_eq!(decode(&namespace, &letter), Err(error.clone()));
+                }
+            }
+        }
     }
 }

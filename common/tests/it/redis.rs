@@ -15,6 +15,7 @@ mod by_the_rules;
 mod diagnosis;
 mod leases;
 mod letters;
+mod notices;
 mod records;
 mod schedules;
 mod server;

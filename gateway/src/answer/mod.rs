@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use leveret_common::id::TaskId;
 use leveret_common::ledger::Failure;
-use leveret_common::store::{Act, Action, AttemptNote, TaskState, TaskView};
+use leveret_common::store::{Act, Action, AttemptNote, Interim, TaskState, TaskView};
 use leveret_producer::Accepted;
 use serde::Serialize;
 use serde::de::IgnoredAny;
@@ -80,6 +80,8 @@ pub(crate) struct TaskAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     running: Option<Running>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<ProgressAnswer>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Error>,
@@ -122,6 +124,20 @@ struct OccasionAnswer {
 struct Running {
     since: String,
     worker: String,
+}
+
+/// What an attempt said last of itself.
+#[derive(Debug, Serialize)]
+struct ProgressAnswer {
+    attempt: u32,
+    at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    percent: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    /// The bytes of what the next attempt goes on from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checkpoint: Option<usize>,
 }
 
 #[derive(Debug, Serialize)]
@@ -189,12 +205,23 @@ impl From<TaskView> for TaskAnswer {
             running: view
                 .running
                 .map(|(owner, since)| Running { since: time(since), worker: owner.to_string() }),
+            progress: view.interim.map(progress),
             result: view.result.map(json),
             error,
             reason: reason.map(|reason| reason.as_str()),
             history: view.history.iter().map(attempt).collect(),
             acts: view.acts.iter().map(ActAnswer::from).collect(),
         }
+    }
+}
+
+fn progress(said: Interim) -> ProgressAnswer {
+    ProgressAnswer {
+        attempt: said.order.attempt,
+        at: time(said.at),
+        percent: said.percent,
+        message: said.message,
+        checkpoint: said.checkpoint.map(|checkpoint| checkpoint.len()),
     }
 }
 

@@ -6,7 +6,7 @@ use leveret_common::clock::Millis;
 use leveret_common::envelope::{DeadReason, Order};
 use leveret_common::id::TaskId;
 use leveret_common::ledger::{Failure, Marking};
-use leveret_common::store::AttemptNote;
+use leveret_common::store::{AttemptNote, Interim};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -77,6 +77,34 @@ async fn a_wait_ends_when_the_task_is_done_and_shows_the_result() {
     assert_eq!((&shown["state"], &shown["result"]), (&json!("done"), &json!({ "n": [1] })));
     assert_eq!(shown["history"][0]["started_at"], "2023-11-14T22:13:20.000Z");
     assert_eq!(shown.get("error"), None);
+}
+
+#[tokio::test]
+async fn a_task_that_runs_shows_what_its_attempt_said_last_until_it_is_done() {
+    let world = World::new().await;
+    let id = enqueued(&world).await;
+    let said = Interim {
+        id,
+        order: Order::FIRST,
+        fence: leveret_common::id::Fence(1),
+        turn: 1,
+        at: Millis(7),
+        percent: Some(40),
+        message: Some("page 4 of 10".to_owned()),
+        checkpoint: Some("{\"page\":4}".to_owned()),
+    };
+    world.backend.records.say(&[said]).await.unwrap();
+    let show =
+        async || json(world.get(&format!("/v1/tasks/{id}")).send().await.unwrap(), 200).await;
+    assert_eq!(show().await.get("progress"), None, "nobody runs it");
+    let hold = world.claim(id).await;
+    let told = json!({
+        "attempt": 1, "at": "1970-01-01T00:00:00.007Z", "percent": 40, "message": "page 4 of 10",
+        "checkpoint": 10,
+    });
+    assert_eq!(show().await["progress"], told);
+    world.end(hold, Marking::Done, note(id, "done")).await;
+    assert_eq!(show().await.get("progress"), None);
 }
 
 #[tokio::test]

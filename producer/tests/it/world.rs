@@ -17,7 +17,8 @@ use leveret_common::id::{Owner, TaskId, Token};
 use leveret_common::ledger::{Answer, Claim, Hold, Mark, Marking};
 use leveret_common::name::{Lane, Namespace};
 use leveret_common::store::{
-    Act, AttemptNote, Enqueued, Records, Retention, Seen, StoreError, StoreErrorKind, TaskRecord,
+    Act, AttemptNote, Enqueued, Interim, Records, Retention, Seen, StoreError, StoreErrorKind,
+    TaskRecord,
 };
 use leveret_producer::{Options, Producer};
 use tokio::sync::Notify;
@@ -227,6 +228,16 @@ impl Records for MoodyRecords {
     async fn acted(&self, batch: &[Act]) -> Result<(), StoreError> {
         self.mood()?;
         self.inner.acted(batch).await
+    }
+
+    async fn say(&self, batch: &[Interim]) -> Result<(), StoreError> {
+        self.mood()?;
+        self.inner.say(batch).await
+    }
+
+    async fn last_said(&self, ids: &[TaskId]) -> Result<Vec<Option<Interim>>, StoreError> {
+        self.mood()?;
+        self.inner.last_said(ids).await
     }
 
     async fn seen(&self) -> Result<Vec<Seen>, StoreError> {

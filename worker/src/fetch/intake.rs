@@ -8,9 +8,13 @@ use std::time::{Duration, Instant};
 
 use leveret_common::broker::{Consumer, Delivery, Destination, Place, Publish, Settle};
 use leveret_common::clock::Millis;
-use leveret_common::envelope::{DeadReason, Decoded, Envelope, decode, header};
+use leveret_common::envelope::{
+    DeadReason, Decoded, Envelope, Undecodable, Wire, decode, header, wanted_class,
+};
+use leveret_common::ledger::Failure;
 use leveret_common::name::Lane;
 use leveret_common::spawn::Spawner;
+use leveret_common::store::{News, Notice};
 use leveret_common::telemetry::names::{self, field, label};
 use metrics::counter;
 use tokio_util::sync::CancellationToken;
@@ -118,6 +122,8 @@ enum Sorted {
     Run(Box<Envelope>, Duration),
     /// A copy goes elsewhere, for this cause, then it is acked.
     Move(Box<Publish>, &'static str),
+    /// It is no task: its dead letter goes out, its sender is told, then it is acked.
+    Refuse(Box<Publish>, Option<Notice>),
 }
 
 fn take_in(
@@ -135,6 +141,19 @@ fn take_in(
         consumer: Arc::clone(consumer),
         at: Instant::now(),
     };
+    let moved = |copy: Publish, cause, notice: Option<Notice>| {
+        counter!(names::PARKS, label::CAUSE => cause).increment(1);
+        let (of, consumer) = (Arc::clone(shared), Arc::clone(consumer));
+        shared.spawn(sorters, async move {
+            let letters = of.letters_in(std::slice::from_ref(&copy));
+            if of.publish(&of.gone, vec![copy]).await {
+                leveret_common::failpoint::pass("park.confirmed");
+                of.list_letters(letters).await;
+                of.notify(notice).await;
+                let _gone = consumer.settle(&[(receipt, Settle::Ack)]).await;
+            }
+        });
+    };
     match sort(shared, lane, delivery) {
         Sorted::Run(envelope, Duration::ZERO) => shared.buffer.push(arrived(*envelope)),
         Sorted::Run(envelope, wait) => {
@@ -149,18 +168,8 @@ fn take_in(
                 }
             });
         }
-        Sorted::Move(copy, cause) => {
-            counter!(names::PARKS, label::CAUSE => cause).increment(1);
-            let (of, consumer) = (Arc::clone(shared), Arc::clone(consumer));
-            shared.spawn(sorters, async move {
-                let letters = of.letters_in(std::slice::from_ref(&*copy));
-                if of.publish(&of.gone, vec![*copy]).await {
-                    leveret_common::failpoint::pass("park.confirmed");
-                    of.list_letters(letters).await;
-                    let _gone = consumer.settle(&[(receipt, Settle::Ack)]).await;
-                }
-            });
-        }
+        Sorted::Move(copy, cause) => moved(*copy, cause, None),
+        Sorted::Refuse(letter, notice) => moved(*letter, "malformed", notice),
     }
 }
 
@@ -178,10 +187,19 @@ fn sort(shared: &Shared, lane: &Lane, delivery: &Delivery) -> Sorted {
         }
         Err(problem) => {
             warn!({ field::LANE } = %lane, { field::ERROR } = %problem, "message is no task");
-            let letter = publishes::unreadable(delivery, lane, problem.reason, &problem.why, now);
-            return moved(letter, "malformed");
+            let letter = publishes::unreadable(delivery, lane, &problem, now);
+            return Sorted::Refuse(Box::new(letter), refusal(problem, now));
         }
     };
+    if let Some(wanted) = other_lane(shared, lane, &delivery.wire) {
+        let copy = match publishes::earliness(&envelope, now) {
+            Earliness::Early(until) => publishes::early(&envelope, &wanted, until),
+            Earliness::Shortly(_) | Earliness::Due => {
+                Publish { to: Destination::Lane(wanted), wire: envelope.to_wire() }
+            }
+        };
+        return moved(copy, "class");
+    }
     if let Some(due) = envelope.moving.not_before.or(envelope.fixed.enqueued_at) {
         shared.lanes.reached(lane, due);
     }
@@ -205,13 +223,29 @@ fn sort(shared: &Shared, lane: &Lane, delivery: &Delivery) -> Sorted {
     Sorted::Run(envelope, wait)
 }
 
+/// Returns the lane of the class that a message asks for by other means than its lane, where it is
+/// another one that this worker serves: nobody may serve the others.
+fn other_lane(shared: &Shared, lane: &Lane, wire: &Wire) -> Option<Lane> {
+    let wanted = Lane::new(lane.queue.clone(), wanted_class(wire)?);
+    (wanted != *lane && shared.lanes.names().any(|served| *served == wanted)).then_some(wanted)
+}
+
+/// Returns what the sender of a refused message is told, where it waits.
+fn refusal(problem: Undecodable, now: Millis) -> Option<Notice> {
+    let to = problem.foreign?.reply_to?;
+    let failure = Failure { class: "decode".to_owned(), message: problem.why, at: now };
+    Some(Notice { to, at: now, news: News::Dead(failure), ttl: None })
+}
+
 /// A message in a newer version: its headers are ours only in part, so only the three that every
 /// version shares are touched. After the deploy window it is dead.
 fn newer(delivery: &Delivery, lane: &Lane, version: u32, now: Millis) -> Publish {
     let since = delivery.wire.number(header::PARKED_SINCE).map_or(now, Millis);
     if now.since(since) >= DEPLOY_WINDOW {
         let why = format!("envelope version {version} is newer than any worker here reads");
-        return publishes::unreadable(delivery, lane, DeadReason::UnsupportedVersion, &why, now);
+        let reason = DeadReason::UnsupportedVersion;
+        let problem = Undecodable { reason, why, foreign: None };
+        return publishes::unreadable(delivery, lane, &problem, now);
     }
     let parks = delivery.wire.number(header::PARKS).unwrap_or(0);
     let parks = u32::try_from(parks).unwrap_or(u32::MAX);

@@ -1,19 +1,35 @@
 //! Handlers: the code that performs a kind.
 //!
-//! [`Handler`] is the one trait; an async fn becomes a handler through [`from_fn`], a program
-//! through [`exec`]. What a handler's answer means for the task is decided in [`crate::execute`].
+//! [`Handlers`] is how a program writes them down: async functions of typed args and
+//! [extractors](Extract), with [state](State) and [layers](HandlerLayer). Below it, [`Handler`] is the
+//! one trait that all become, also programs ([`exec`]), and a [`Registry`] what a worker looks them up
+//! in. What a handler's answer means for the task is decided in [`crate::execute`].
 
+mod args;
+mod batch;
 mod error;
 pub mod exec;
+mod extract;
+mod function;
+mod handlers;
+mod layer;
+mod notebook;
 mod outbox;
+mod output;
+#[cfg(feature = "http")]
+pub mod push;
 mod registry;
 mod reply;
+pub(crate) mod shaped;
+mod typed;
 
+use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use chrono::{DateTime, SecondsFormat};
 use leveret_common::clock::Millis;
 use leveret_common::envelope::Order;
 use leveret_common::id::{Fence, TaskId};
@@ -22,9 +38,18 @@ use leveret_producer::{Accepted, EnqueueError, Enqueuer, Request};
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
+use self::args::Reader;
+
+pub use self::batch::{Batch, BatchAnswer, Batched};
 pub use self::error::TaskError;
+pub use self::extract::{Attempt, Cancel, Checkpoint, Extract, ExtractAll, FromRef, Progress, State, Tags};
+pub use self::function::Function;
+pub use self::handlers::{Handlers, IntoRegistry};
+pub use self::layer::{HandlerLayer, Performer};
+pub use self::notebook::{MAX_CHECKPOINT, Notebook};
 pub use self::registry::{Kind, Registry, RegistryError};
-pub use self::reply::{IntoReply, Reply};
+pub use self::reply::{Answer, IntoReply, Reply};
+pub use self::shaped::shaped;
 
 /// Largest result that is kept, in bytes of JSON; a larger one is a failure of class `result`.
 pub const MAX_RESULT: usize = 64 * 1024;
@@ -49,10 +74,17 @@ pub struct Execution {
     pub fence: Fence,
     /// How many workers have died with this task so far.
     pub crashes: u32,
+    /// The tags it was enqueued with.
+    pub tags: Arc<BTreeMap<String, String>>,
     /// The occurrence that the task is, where a schedule put it in.
     pub occurrence: Option<Occurrence>,
+    /// The W3C trace context that it came with: `traceparent`, `tracestate`, `baggage`, those that
+    /// are there.
+    pub trace: BTreeMap<String, String>,
     /// Tells the handler to stop: its time is over, the task was cancelled, or the worker drains.
     pub cancel: CancellationToken,
+    /// What the attempt says of itself, see [`Progress`] and [`Checkpoint`].
+    pub notebook: Notebook,
     /// Enqueues on behalf of this attempt, see [`enqueue`](Self::enqueue).
     pub enqueuer: Enqueuer,
 }
@@ -64,6 +96,14 @@ pub struct Occurrence {
     pub schedule: String,
     /// The instant that the schedule names, without its jitter.
     pub due: Millis,
+}
+
+impl Occurrence {
+    /// Writes the instant as programs and receivers are told it, in UTC.
+    fn to_rfc3339(&self) -> String {
+        let due = i64::try_from(self.due.0).ok().and_then(DateTime::from_timestamp_millis);
+        due.unwrap_or(DateTime::UNIX_EPOCH).to_rfc3339_opts(SecondsFormat::AutoSi, true)
+    }
 }
 
 impl Execution {
@@ -78,8 +118,8 @@ impl Execution {
     ///
     /// # Cancel safety
     /// Dropped, the task may or may not have been accepted.
-    pub async fn enqueue(&self, request: Request) -> Result<Accepted, EnqueueError> {
-        self.enqueuer.enqueue(request).await
+    pub async fn enqueue(&self, task: impl Into<Request>) -> Result<Accepted, EnqueueError> {
+        self.enqueuer.enqueue(task).await
     }
 }
 
@@ -97,7 +137,8 @@ pub trait Handler: Send + Sync + 'static {
     async fn perform(&self, execution: Execution) -> Result<Reply, TaskError>;
 }
 
-/// Makes a handler of an async fn that takes the typed args and the [`Execution`].
+/// Makes a handler of an async fn that takes the typed args and the [`Execution`], for a [`Registry`]
+/// that is put together by hand.
 ///
 /// It answers with anything that can be written as JSON, or with a [`Reply`], which carries
 /// follow-ups too. Args that do not fit the type are a failure of class `args`.
@@ -140,8 +181,7 @@ where
     R: IntoReply + Send + 'static,
 {
     async fn perform(&self, execution: Execution) -> Result<Reply, TaskError> {
-        let args = serde_json::from_slice(&execution.args)
-            .map_err(|error| TaskError::failed("args", format!("the args do not fit: {error}")))?;
+        let args = Reader::OPEN.read(&execution.args)?;
         (self.function)(args, execution).await?.into_reply()
     }
 }

@@ -1,14 +1,15 @@
 //! Which kinds this worker performs, and how; and which schedules its program declares for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use leveret_common::name::{KindName, ScheduleName};
-use leveret_common::retry::RetryPolicy;
+use leveret_common::name::{InvalidName, KindName, QueueName, ScheduleName};
+use leveret_common::retry::{MAX_ATTEMPTS, RetryPolicy};
 use leveret_common::schedule::Definition;
 
-use super::Handler;
+use super::{Handler, HandlerLayer};
 
 /// A kind and everything a worker knows of it.
 #[derive(Clone)]
@@ -23,10 +24,44 @@ pub struct Kind {
     pub timeout: Duration,
 }
 
+impl Kind {
+    /// Sets what becomes of its failures.
+    #[must_use]
+    pub fn retry(self, retry: RetryPolicy) -> Self {
+        Self { retry, ..self }
+    }
+
+    /// Sets the time limit of one attempt, where the task does not say otherwise.
+    #[must_use]
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// Puts a layer around its handler, outside of those that are there.
+    #[must_use]
+    #[allow(clippy::needless_pass_by_value, reason = "a layer is handed over, as to `Handlers`")]
+    pub fn layer(self, layer: impl HandlerLayer) -> Self {
+        Self { handler: layer.around(self.handler), ..self }
+    }
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, retry, timeout, handler: _ } = self;
+        let mut shown = to.debug_struct("Kind");
+        shown.field("name", name).field("retry", retry).field("timeout", timeout);
+        shown.finish_non_exhaustive()
+    }
+}
+
 /// The kinds of a worker, by name, and the schedules that its program declares.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Registry {
     kinds: BTreeMap<KindName, Arc<Kind>>,
+    /// Names that kinds had before.
+    aliases: BTreeMap<KindName, KindName>,
+    /// The queues that tasks of its kinds go to by themselves, as far as it is known.
+    queues: BTreeSet<QueueName>,
     program: Option<String>,
     schedules: BTreeMap<ScheduleName, Definition>,
 }
@@ -40,6 +75,36 @@ pub enum RegistryError {
     /// The schedule is there already.
     #[error("failed to declare schedule {0}: it is declared already; remove one of the two")]
     ScheduledTwice(ScheduleName),
+    /// A kind would be found under the name of another one.
+    #[error(
+        "failed to register kind {of}: its alias {alias} is the name or an alias of {other}; remove \
+         one of the two"
+    )]
+    Alias {
+        /// The alias.
+        alias: KindName,
+        /// The kind that has it.
+        of: KindName,
+        /// The kind that is found under it already.
+        other: KindName,
+    },
+    /// A kind, an alias, a queue or a schedule has a name that is none.
+    #[error("failed to register handlers: {0}")]
+    Name(#[from] InvalidName),
+    /// A number of attempts out of range.
+    #[error(
+        "failed to register handlers: max_attempts is {0}; it must be within 1 and {MAX_ATTEMPTS}"
+    )]
+    Attempts(u32),
+    /// There was no kind to change.
+    #[error(
+        "failed to register handlers: `with` changes the kind that was added last, and none was; \
+         call it after `handle`"
+    )]
+    NothingToChange,
+    /// More than one thing is wrong.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Several(Vec<Self>),
 }
 
 impl Registry {
@@ -51,8 +116,56 @@ impl Registry {
         if self.kinds.contains_key(&kind.name) {
             return Err(RegistryError::Twice(kind.name));
         }
+        if let Some(of) = self.aliases.get(&kind.name) {
+            let (alias, of, other) = (kind.name.clone(), of.clone(), kind.name);
+            return Err(RegistryError::Alias { alias, of, other });
+        }
         self.kinds.insert(kind.name.clone(), Arc::new(kind));
         Ok(())
+    }
+
+    /// Has the kind `of` perform tasks of another name too, which it had before.
+    ///
+    /// # Errors
+    /// When a kind is found under that name already.
+    pub fn alias(&mut self, alias: KindName, of: KindName) -> Result<(), RegistryError> {
+        if let Some(other) = self.find(&alias) {
+            return Err(RegistryError::Alias { alias, of, other: other.name.clone() });
+        }
+        self.aliases.insert(alias, of);
+        Ok(())
+    }
+
+    /// Takes what another registry has.
+    ///
+    /// # Errors
+    /// The first thing that both have; what was taken until then stays.
+    pub fn merge(&mut self, other: Self) -> Result<(), RegistryError> {
+        let Self { kinds, aliases, queues, program, schedules } = other;
+        for kind in kinds.into_values() {
+            self.add(Arc::unwrap_or_clone(kind))?;
+        }
+        for (alias, of) in aliases {
+            self.alias(alias, of)?;
+        }
+        for (name, definition) in schedules {
+            self.schedule(name, definition)?;
+        }
+        self.queues.extend(queues);
+        self.program = self.program.take().or(program);
+        Ok(())
+    }
+
+    /// Notes that tasks of one of the kinds go to `queue` by themselves.
+    pub(super) fn serve(&mut self, queue: QueueName) {
+        self.queues.insert(queue);
+    }
+
+    /// Lists the queues that tasks of the typed kinds go to by themselves: those for a worker to
+    /// serve that performs all of them.
+    #[must_use]
+    pub fn queues(&self) -> Vec<QueueName> {
+        self.queues.iter().cloned().collect()
     }
 
     /// Declares a schedule, next to the handler of what it puts in.
@@ -110,14 +223,76 @@ impl Registry {
         self.program.as_deref()
     }
 
-    /// Returns the kind of this name.
+    /// Returns the kind that has this name, or had it before.
     #[must_use]
     pub fn find(&self, name: &KindName) -> Option<Arc<Kind>> {
-        self.kinds.get(name).cloned()
+        self.kinds.get(name).or_else(|| self.kinds.get(self.aliases.get(name)?)).cloned()
     }
 
-    /// Lists the names of all kinds.
+    /// Lists the names of all kinds, aliases left out.
     pub fn names(&self) -> impl Iterator<Item = &KindName> {
         self.kinds.keys()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use leveret_common::retry::RetryPolicy;
+
+    use super::*;
+    use crate::handler::echo;
+
+    fn kind(name: &str) -> Kind {
+        let (name, handler) = (name.parse().unwrap(), echo());
+        Kind { name, handler, retry: RetryPolicy::default(), timeout: Duration::from_secs(1) }
+    }
+
+    fn registry(name: &str, alias: &str, queue: &str) -> Registry {
+        let mut registry = Registry::default();
+        registry.add(kind(name)).unwrap();
+        registry.alias(alias.parse().unwrap(), name.parse().unwrap()).unwrap();
+        registry.serve(queue.parse().unwrap());
+        registry
+    }
+
+    fn found(registry: &Registry, name: &str) -> Option<String> {
+        Some(registry.find(&name.parse().unwrap())?.name.to_string())
+    }
+
+    #[test]
+    fn a_kind_is_found_under_its_name_and_its_aliases_and_listed_once() {
+        let registry = registry("email.welcome", "mail.welcome", "mail");
+        for name in ["email.welcome", "mail.welcome"] {
+            assert_eq!(found(&registry, name).as_deref(), Some("email.welcome"));
+        }
+        assert_eq!(found(&registry, "welcome"), None);
+        assert_eq!(registry.names().count(), 1);
+    }
+
+    #[test]
+    fn no_two_kinds_are_found_under_one_name() {
+        let mut registry = registry("a", "b", "mail");
+        let taken = |error: RegistryError| matches!(error, RegistryError::Alias { .. });
+        assert!(taken(registry.add(kind("b")).unwrap_err()));
+        registry.add(kind("c")).unwrap();
+        for alias in ["a", "b"] {
+            let error = registry.alias(alias.parse().unwrap(), "c".parse().unwrap()).unwrap_err();
+            assert!(taken(error), "{alias}");
+        }
+    }
+
+    #[test]
+    fn what_is_merged_is_all_there_and_nothing_is_there_twice() {
+        let mut all = registry("a", "old.a", "mail");
+        let mut other = registry("b", "old.b", "files");
+        other.program("shop");
+        all.merge(other.clone()).unwrap();
+        assert_eq!(found(&all, "old.a").as_deref(), Some("a"));
+        assert_eq!(found(&all, "old.b").as_deref(), Some("b"));
+        let queues: Vec<_> = all.queues().iter().map(ToString::to_string).collect();
+        assert_eq!(queues, ["files", "mail"]);
+        assert_eq!(all.program_name(), Some("shop"));
+        let twice = all.merge(other).unwrap_err();
+        assert_eq!(twice, RegistryError::Twice("b".parse().unwrap()));
     }
 }

@@ -37,13 +37,18 @@ impl Reply {
     /// many like it there are before it; so two alike are two tasks, and the same reply given again
     /// is the same tasks. A delay counts from the end of the attempt.
     #[must_use]
-    pub fn follow_up(mut self, request: Request) -> Self {
-        self.follow_ups.push(request);
+    pub fn follow_up(mut self, task: impl Into<Request>) -> Self {
+        self.follow_ups.push(task.into());
         self
     }
 }
 
-/// What an async fn may answer as a handler: anything that can be written as JSON, or a [`Reply`].
+/// What a handler may succeed with: anything that can be written as JSON, or a [`Reply`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the result of a task",
+    label = "neither `Serialize` nor a `Reply`",
+    note = "a result is anything that can be written as JSON, `()` where there is none, or a `Reply`, which carries follow-ups too"
+)]
 pub trait IntoReply {
     /// Makes the reply.
     ///
@@ -61,6 +66,26 @@ impl<T: Serialize> IntoReply for T {
 impl IntoReply for Reply {
     fn into_reply(self) -> Result<Reply, TaskError> {
         Ok(self)
+    }
+}
+
+/// What a handler may answer with: a `Result` of a reply or of what became of the task instead.
+#[diagnostic::on_unimplemented(
+    message = "a handler answers with a `Result`, and not with `{Self}`",
+    label = "no `Result<impl IntoReply, impl Into<TaskError>>`",
+    note = "a handler that cannot fail answers with `Ok::<_, TaskError>(…)`"
+)]
+pub trait Answer {
+    /// Makes the answer.
+    ///
+    /// # Errors
+    /// What the handler said, or a failure of class `result`, where there is no JSON of its success.
+    fn into_answer(self) -> Result<Reply, TaskError>;
+}
+
+impl<R: IntoReply, E: Into<TaskError>> Answer for Result<R, E> {
+    fn into_answer(self) -> Result<Reply, TaskError> {
+        self.map_err(Into::into)?.into_reply()
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use leveret_common::broker::{Delivery, Destination, Publish};
 use leveret_common::clock::Millis;
-use leveret_common::envelope::{DeadReason, Envelope, Order, header};
+use leveret_common::envelope::{Envelope, Order, Undecodable, header};
 use leveret_common::id::TaskId;
 use leveret_common::ledger::{Decision, Failure, Outcome};
 use leveret_common::name::Lane;
@@ -113,25 +113,23 @@ pub fn early(envelope: &Envelope, lane: &Lane, until: Millis) -> Publish {
     later(envelope, lane, until)
 }
 
-/// Returns the dead letter of a message that is no task; its body and our headers are kept.
+/// Returns the dead letter of a message that is no task; its body and our headers are kept, and what
+/// could be read of another dialect's.
 #[must_use]
-pub fn unreadable(
-    delivery: &Delivery,
-    lane: &Lane,
-    reason: DeadReason,
-    why: &str,
-    now: Millis,
-) -> Publish {
+pub fn unreadable(delivery: &Delivery, lane: &Lane, problem: &Undecodable, now: Millis) -> Publish {
     let mut wire = delivery.wire.clone();
     wire.keep_ours();
+    if let Some(foreign) = &problem.foreign {
+        foreign.put_on(&mut wire);
+    }
     if wire.message_id.as_deref().unwrap_or_default().is_empty() {
         wire.message_id = Some(TaskId::mint().to_string());
     }
     let mut put = |name: &str, text: &str| {
         wire.headers.insert(name.to_owned(), text.into());
     };
-    put(header::REASON, reason.as_str());
-    put(header::ERROR, why);
+    put(header::REASON, problem.reason.as_str());
+    put(header::ERROR, &problem.why);
     put(header::ERROR_CLASS, "decode");
     put(header::ORIGIN, &lane.to_string());
     wire.headers.insert(header::DEAD_AT.to_owned(), now.0.into());

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use leveret_common::broker::{Destination, Publish};
 use leveret_common::clock::Millis;
-use leveret_common::envelope::DeadReason;
+use leveret_common::envelope::{DeadReason, Envelope};
 use leveret_common::id::TaskId;
+use leveret_common::name::{Class, Lane, QueueName};
 use leveret_common::store::{TaskState, TaskView};
 use leveret_common::testkit::eventually;
 use leveret_worker::handler::echo;
-use leveret_worker::handler::exec::handler;
+use leveret_worker::handler::exec::{Program, handler};
 use serde_json::json;
 
 use crate::place::{DEADLINE, Place, config, kind};
@@ -64,6 +66,75 @@ async fn the_environment_is_cleared_but_for_what_is_ours() {
         // `PWD`, `OLDPWD`, `SHLVL` and `_` are the shell's own.
         assert!(["PATH", "PWD", "OLDPWD", "SHLVL", "_"].contains(&name), "{name} leaked in");
     }
+}
+
+#[tokio::test]
+async fn a_program_finds_what_its_kind_gives_it_and_runs_in_its_folder() {
+    let place = Place::embedded();
+    let folder = tempfile::tempdir().unwrap();
+    let script = "echo \"$A $LEVERET_KIND $PATH $(pwd -P) ${HOME-none}\"";
+    let variables = [("A", "one two"), ("PATH", "/usr/bin:/bin"), ("LEVERET_KIND", "other")];
+    let program = Program {
+        program: "sh".into(),
+        arguments: vec!["-c".to_owned(), script.to_owned()],
+        env: variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        cwd: Some(folder.path().to_owned()),
+        guard: None,
+    };
+    let gone = Program { cwd: Some(folder.path().join("gone")), ..program.clone() };
+    let kinds = vec![kind("sh", program.handler()), kind("gone", gone.handler())];
+    let _worker = place.work(kinds, config()).await;
+    let id = place.producer.task("sh", &()).await.unwrap().id;
+    let folder = folder.path().canonicalize().unwrap();
+    let expected = format!("one two sh /usr/bin:/bin {} none", folder.display());
+    assert_eq!(place.wait(id).await.result, Some(json!(expected).to_string()));
+    let id = place.producer.task("gone", &()).max_attempts(1).await.unwrap().id;
+    let view = place.wait(id).await;
+    let message = &view.history[0].failure.as_ref().unwrap().message;
+    assert!(message.starts_with("failed to run sh in "), "{message}");
+}
+
+#[tokio::test]
+async fn a_program_is_handed_the_trace_that_its_task_came_with() {
+    let place = Place::embedded();
+    let arguments = ["-c".to_owned(), "echo $TRACEPARENT $TRACESTATE $BAGGAGE".to_owned()];
+    let _worker = place.work(vec![kind("sh", handler("sh", &arguments))], config()).await;
+    let mut envelope = Envelope::new(TaskId::mint(), "sh".parse().unwrap(), "1".into());
+    for (name, value) in [("traceparent", "00-1-2-01"), ("tracestate", "a=b"), ("baggage", "c=d")] {
+        envelope.fixed.trace.insert(name.to_owned(), value.to_owned());
+    }
+    let to = Destination::Lane(Lane::new(QueueName::default(), Class::Normal));
+    let wire = envelope.to_wire();
+    place.backend.broker.publish(&[Publish { to, wire }]).await.remove(0).unwrap();
+    assert_eq!(place.wait(envelope.id).await.result.as_deref(), Some("\"00-1-2-01 a=b\""));
+}
+
+#[tokio::test]
+async fn a_program_writes_no_more_than_a_result_may_hold_and_ends_all_the_same() {
+    let view = run("head -c 65536 /dev/zero | tr '\\0' 1", json!(null), LONG).await;
+    assert_eq!(
+        (view.state, view.result.map(|result| result.len())),
+        (TaskState::Done, Some(65_536))
+    );
+    let view = run("head -c 5000000 /dev/zero | tr '\\0' 1", json!(null), LONG).await;
+    assert_eq!((view.state, view.attempt), (TaskState::Dead, 2));
+    let failure = view.history[0].failure.as_ref().unwrap();
+    assert_eq!(failure.class, "result");
+    assert_eq!(failure.message, "sh wrote 5000000 bytes; a result has at most 65536");
+    // Of stderr, the end is kept.
+    let view =
+        run("head -c 100000 /dev/zero | tr '\\0' x >&2; echo why >&2; exit 65", json!(null), LONG)
+            .await;
+    let message = &view.history[0].failure.as_ref().unwrap().message;
+    assert!(message.ends_with("xxxwhy") || message.ends_with("xxx\nwhy"), "{message}");
+    assert!(message.len() < 2_200, "{}", message.len());
+}
+
+#[tokio::test]
+async fn a_program_that_is_asked_to_stop_may_still_succeed() {
+    let script = "trap 'echo 7; exit 0' TERM; echo on >&2; sleep 600 & wait";
+    let view = run(script, json!(null), Duration::from_millis(500)).await;
+    assert_eq!((view.state, view.result.as_deref()), (TaskState::Done, Some("7")));
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod place;
 
 #[macro_use]
 mod away;
+mod batches;
 mod blocked;
 mod cancel;
 mod classes;
@@ -22,9 +23,16 @@ mod drain;
 mod endings;
 mod exec;
 mod follow_ups;
+mod handlers;
 mod intake;
+mod layers;
 mod letters;
 mod poison;
+mod push;
+mod receiver;
+mod recipes;
+mod saying;
 mod schedules;
+mod shaped;
 mod suspects;
 mod times;

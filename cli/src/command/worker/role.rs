@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::assemble::{self, Ground};
 use crate::error::Error;
+use crate::kinds;
 use crate::probe::Probe;
 use crate::report::{self, Format};
 use crate::signals::Signals;
@@ -29,7 +30,7 @@ pub(super) async fn run(settings: Settings, signals: Signals, format: Format) ->
 
 async fn perform(ground: &Ground, stop: CancellationToken, format: Format) -> Result<(), Error> {
     let settings = &ground.settings;
-    let registry = assemble::programs(settings)?;
+    let registry = kinds::bound(settings)?;
     if registry.names().next().is_none() {
         report::narrate(
             "no kinds are configured: every task would wait for a worker that knows it; bind \

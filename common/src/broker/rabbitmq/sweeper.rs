@@ -26,9 +26,9 @@ use super::topology::Unit;
 use super::translate::{short, to_wire};
 use crate::broker::{BrokerError, Destination, Publish, PublishError};
 use crate::clock::Millis;
-use crate::envelope::{DeadReason, HeaderValue, Wire, header};
+use crate::envelope::{DeadReason, HeaderValue, Wire, header, naturalise};
 use crate::id::TaskId;
-use crate::name::{Lane, QueueName};
+use crate::name::{Lane, Namespace, QueueName};
 
 /// Most messages held at a time; it is a net, not a road.
 const PREFETCH: u16 = 32;
@@ -139,7 +139,11 @@ impl Sweeper {
                     for delivery in chunk {
                         match delivery {
                             Ok(delivery) => {
-                                session.held.push(onward(delivery, self.outbox.clock.now()));
+                                session.held.push(onward(
+                                    self.outbox.topology.namespace(),
+                                    delivery,
+                                    self.outbox.clock.now(),
+                                ));
                             }
                             Err(error) => return Some(error.to_string()),
                         }
@@ -198,7 +202,7 @@ fn pauses() -> impl Iterator<Item = Duration> {
 }
 
 /// Says where a message goes from here.
-fn onward(delivery: Delivery, now: Millis) -> (u64, Publish) {
+fn onward(namespace: &Namespace, delivery: Delivery, now: Millis) -> (u64, Publish) {
     let wire = to_wire(&delivery.properties, delivery.data);
     let key = delivery.routing_key.as_str();
     let publish = match key.parse::<Lane>() {
@@ -210,7 +214,8 @@ fn onward(delivery: Delivery, now: Millis) -> (u64, Publish) {
                  as \"mail.high\", or to <queue> for the class normal"
             );
             let death = Death { reason: DeadReason::Unroutable, why: &why, origin: key, at: now };
-            dead(QueueName::default(), wire, &death)
+            // A letter keeps headers of ours alone.
+            dead(QueueName::default(), naturalise(namespace, wire), &death)
         }
     };
     (delivery.delivery_tag, publish)
@@ -273,7 +278,8 @@ mod tests {
     #[test]
     fn a_lane_is_taken_from_the_key_and_the_message_is_left_as_it_is() {
         for (key, lane) in [("mail", "mail.normal"), ("mail.high", "mail.high")] {
-            let (tag, publish) = onward(delivery(key, BasicProperties::default()), Millis(9));
+            let (tag, publish) =
+                onward(&Namespace::default(), delivery(key, BasicProperties::default()), Millis(9));
             assert_eq!(tag, 7);
             assert_eq!(publish.to, Destination::Lane(lane.parse().unwrap()));
             assert_eq!(publish.wire, Wire::default());
@@ -286,7 +292,7 @@ mod tests {
         table.insert("lv-key".into(), AMQPValue::LongString("k".into()));
         table.insert("other".into(), AMQPValue::LongString("o".into()));
         let given = BasicProperties::default().with_headers(table);
-        let (_, publish) = onward(delivery("mail.urgent", given), Millis(9));
+        let (_, publish) = onward(&Namespace::default(), delivery("mail.urgent", given), Millis(9));
         assert_eq!(publish.to, Destination::Dead("default".parse().unwrap()));
         let text = |name: &str| match publish.wire.headers.get(name) {
             Some(HeaderValue::Text(text)) => text.clone(),

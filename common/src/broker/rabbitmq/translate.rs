@@ -47,6 +47,9 @@ pub(super) fn to_properties(wire: &Wire) -> BasicProperties {
     if let Some(timestamp) = wire.timestamp {
         out = out.with_timestamp(timestamp);
     }
+    if let Some(priority) = wire.priority {
+        out = out.with_priority(priority);
+    }
     let mut table = FieldTable::default();
     for (name, value) in wire.headers.iter().filter(|(name, _)| !is_the_brokers(name)) {
         table.insert(short(name), to_value(value));
@@ -60,6 +63,7 @@ fn to_value(value: &HeaderValue) -> AMQPValue {
         HeaderValue::Bool(is) => AMQPValue::Boolean(*is),
         HeaderValue::Int(number) => AMQPValue::LongLongInt(*number),
         HeaderValue::Float(number) => AMQPValue::Double(*number),
+        HeaderValue::Single(number) => AMQPValue::Float(*number),
         HeaderValue::Decimal(scale, value) => {
             AMQPValue::DecimalValue(DecimalValue { scale: *scale, value: *value })
         }
@@ -91,6 +95,7 @@ pub(super) fn to_wire(properties: &BasicProperties, body: Vec<u8>) -> Wire {
         reply_to: text(properties.reply_to()),
         timestamp: *properties.timestamp(),
         app_id: text(properties.app_id()),
+        priority: *properties.priority(),
         headers: properties.headers().as_ref().map(to_headers).unwrap_or_default(),
         body: Bytes::from(body),
     }
@@ -110,7 +115,7 @@ fn to_header(value: &AMQPValue) -> HeaderValue {
         AMQPValue::LongInt(number) => HeaderValue::Int(i64::from(*number)),
         AMQPValue::LongUInt(number) => HeaderValue::Int(i64::from(*number)),
         AMQPValue::LongLongInt(number) => HeaderValue::Int(*number),
-        AMQPValue::Float(number) => HeaderValue::Float(f64::from(*number)),
+        AMQPValue::Float(number) => HeaderValue::Single(*number),
         AMQPValue::Double(number) => HeaderValue::Float(*number),
         AMQPValue::DecimalValue(DecimalValue { scale, value }) => {
             HeaderValue::Decimal(*scale, *value)
@@ -141,6 +146,7 @@ mod tests {
             ("lv-bool".to_owned(), HeaderValue::Bool(true)),
             ("lv-int".to_owned(), HeaderValue::Int(i64::MIN)),
             ("lv-float".to_owned(), HeaderValue::Float(0.25)),
+            ("lv-single".to_owned(), HeaderValue::Single(0.1)),
             ("lv-decimal".to_owned(), HeaderValue::Decimal(2, 314)),
             ("lv-text".to_owned(), HeaderValue::Text("grüße".to_owned())),
             ("lv-bytes".to_owned(), HeaderValue::Bytes(vec![0xff, 0])),
@@ -157,6 +163,7 @@ mod tests {
             reply_to: text("r"),
             timestamp: Some(7),
             app_id: text("a"),
+            priority: Some(9),
             headers,
             body: Bytes::from_static(b"{}"),
         }

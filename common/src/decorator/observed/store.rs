@@ -14,9 +14,9 @@ use crate::ledger::{
 };
 use crate::name::QueueName;
 use crate::store::{
-    Act, AttemptNote, Behind, Enqueued, Fleet, Gone, Heartbeat, Lease, Leases, Ledger, Letter,
-    Letters, Liveness, Pause, Records, Renewal, Seen, Signal, Signals, StoreError, Suspect,
-    TaskRecord,
+    Act, AttemptNote, Behind, Enqueued, Fleet, Gone, Heartbeat, Interim, Lease, Leases, Ledger,
+    Letter, Letters, Liveness, Notice, Pause, Records, Renewal, Seen, Signal, Signals, StoreError,
+    Suspect, TaskRecord,
 };
 use crate::telemetry::names::{CLAIMS, STORE_OPERATION_SECONDS, label};
 
@@ -106,6 +106,18 @@ impl<B: Records + ?Sized> Records for Observed<B> {
 
     async fn acted(&self, batch: &[Act]) -> Result<(), StoreError> {
         stored("acted", batch.len(), self.inner.acted(batch)).await
+    }
+
+    async fn notify(&self, batch: &[Notice]) -> Result<(), StoreError> {
+        stored("notify", batch.len(), self.inner.notify(batch)).await
+    }
+
+    async fn say(&self, batch: &[Interim]) -> Result<(), StoreError> {
+        stored("say", batch.len(), self.inner.say(batch)).await
+    }
+
+    async fn last_said(&self, ids: &[TaskId]) -> Result<Vec<Option<Interim>>, StoreError> {
+        stored("last_said", ids.len(), self.inner.last_said(ids)).await
     }
 
     async fn seen(&self) -> Result<Vec<Seen>, StoreError> {

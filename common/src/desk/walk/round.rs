@@ -13,6 +13,7 @@ use crate::broker::{
 };
 use crate::clock::Millis;
 use crate::desk::{entries, letter};
+use crate::envelope::naturalise;
 use crate::failpoint;
 use crate::id::TaskId;
 use crate::ledger::Entry;
@@ -176,7 +177,12 @@ impl<'a> Walk<'a> {
         let namespace = &self.backend.namespace;
         let described: Vec<(Delivery, Letter)> = batch
             .into_iter()
-            .map(|delivery| {
+            .map(|mut delivery| {
+                // What the broker moved here is as its sender wrote it, and a copy of it has headers
+                // of ours alone.
+                if letter::is_stray(&delivery.wire) {
+                    delivery.wire = naturalise(namespace, delivery.wire);
+                }
                 let letter =
                     letter::describe(namespace, self.queue, &delivery.wire, self.began, now);
                 (delivery, letter)

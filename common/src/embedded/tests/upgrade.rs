@@ -1,7 +1,8 @@
 //! Files of older schemas: opened, brought up to date, and nothing of them lost.
 //!
 //! `version_1.sql` was made by the program that had schema 1, `version_2.sql` by that of schema 2 out
-//! of the former, and neither by the migrations here.
+//! of the former, and neither by the migrations here. `version_3.sql` is the latter with the third step
+//! and a timetable of the program that had schema 3.
 
 use rusqlite::Connection;
 
@@ -23,6 +24,8 @@ fn id(n: u128) -> TaskId {
 
 const VERSION_1: &str = include_str!("version_1.sql");
 const VERSION_2: &str = include_str!("version_2.sql");
+const VERSION_3: &str = include_str!("version_3.sql");
+const NEWEST: u32 = 4;
 
 /// Lays an old file into a folder.
 fn folder(old: &str) -> tempfile::TempDir {
@@ -101,7 +104,7 @@ async fn the_store_of_a_file_of_version_one_is_all_there_and_can_what_is_new() {
     assert!(store.pauses().await.unwrap().is_empty());
     assert!(store.counts().await.unwrap().is_empty());
     store.close().await;
-    assert_eq!(version(&folder), 3);
+    assert_eq!(version(&folder), NEWEST);
     open_old(&folder).unwrap();
 }
 
@@ -147,10 +150,40 @@ async fn the_store_of_a_file_of_version_two_is_all_there_and_keeps_a_timetable()
     let changes = store.changes(Some(0)).await.unwrap();
     assert_eq!(changes.names, Some(vec![name]));
     store.close().await;
-    assert_eq!(version(&folder), 3);
+    assert_eq!(version(&folder), NEWEST);
     let (store, _) = open_old(&folder).unwrap();
     assert_eq!(store.page(None, 9).await.unwrap(), there);
     assert_eq!(store.changes(Some(0)).await.unwrap(), changes, "the same timetable");
+}
+
+#[tokio::test]
+async fn the_store_of_a_file_of_version_three_is_all_there_and_keeps_what_attempts_say() {
+    let folder = folder(VERSION_3);
+    let (store, clock) = open_old(&folder).unwrap();
+    assert_eq!(store.pauses().await.unwrap().len(), 1);
+    let there = store.page(None, 9).await.unwrap();
+    assert_eq!(there.len(), 1);
+    let Changes { incarnation, version: changes, .. } = store.changes(None).await.unwrap();
+    assert_eq!((incarnation, changes), (Some(8_551_553_503_036_849_138), 1));
+    let record = store.find(&[id(5)]).await.unwrap().remove(0);
+    assert_eq!((record.history.len(), record.acts.len()), (1, 1));
+    assert_eq!(store.last_said(&[id(5)]).await.unwrap(), [None]);
+    let said = Interim {
+        id: id(5),
+        order: Order::FIRST,
+        fence: Fence(7),
+        turn: 1,
+        at: clock.now(),
+        percent: Some(40),
+        message: None,
+        checkpoint: Some("4".to_owned()),
+    };
+    store.say(std::slice::from_ref(&said)).await.unwrap();
+    store.close().await;
+    assert_eq!(version(&folder), NEWEST);
+    let (store, _) = open_old(&folder).unwrap();
+    assert_eq!(store.page(None, 9).await.unwrap(), there);
+    assert_eq!(store.last_said(&[id(5)]).await.unwrap(), [Some(said)]);
 }
 
 #[tokio::test]

@@ -19,10 +19,12 @@ pub(super) struct Endpoint {
     address: String,
     user: String,
     tls: bool,
+    /// The key of the configuration that names it.
+    key: &'static str,
 }
 
 impl Endpoint {
-    pub(super) fn of(info: &ConnectionInfo) -> Self {
+    pub(super) fn of(info: &ConnectionInfo, key: &'static str) -> Self {
         let settings = info.redis_settings();
         let (server, tls) = match info.addr() {
             ConnectionAddr::TcpTls { host, port, .. } => (format!("{host}:{port}"), true),
@@ -32,7 +34,18 @@ impl Endpoint {
             address: format!("{server}/{}", settings.db()),
             user: settings.username().unwrap_or("default").to_owned(),
             tls,
+            key,
         }
+    }
+
+    /// Says that nobody has answered there so far.
+    pub(super) fn unconnected(&self) -> Fault {
+        let why = format!(
+            "nobody has answered there so far; it is tried again by itself. If this lasts, start \
+             Redis there, or correct {}",
+            self.key
+        );
+        Fault { kind: StoreErrorKind::Unavailable, why, source: None }
     }
 
     /// Builds the error of one operation.
@@ -48,26 +61,29 @@ impl Endpoint {
 
     /// Builds the error of a connection that could not be opened.
     pub(super) fn unopened(&self, error: RedisError, elapsed: Duration) -> Fault {
+        let key = self.key;
         let tls = if self.tls { "with TLS" } else { "without TLS" };
         let attempt = format!("as user {} {tls}, after {elapsed:.1?}", self.user);
         if is_refused_login(&error) {
-            let why = format!("it refuses the login ({attempt}): {error}; correct store.url");
+            let why = format!("it refuses the login ({attempt}): {error}; correct {key}");
             return Fault { kind: StoreErrorKind::Refused, why, source: Some(error) };
         }
         let mend = match error.kind() {
             ErrorKind::Server(_) | ErrorKind::Extension => {
-                let why = format!("it refuses us ({attempt}): {error}; correct store.url");
+                let why = format!("it refuses us ({attempt}): {error}; correct {key}");
                 return Fault { kind: StoreErrorKind::Refused, why, source: Some(error) };
             }
             ErrorKind::Parse => {
                 let why = format!(
-                    "something answers there, but not as Redis does ({attempt}); correct store.url"
+                    "something answers there, but not as Redis does ({attempt}); correct {key}"
                 );
                 return Fault { kind: StoreErrorKind::Unavailable, why, source: Some(error) };
             }
-            _ if error.is_connection_refusal() => "start Redis there, or correct store.url",
-            _ if error.is_timeout() => "is the address in store.url right, and Redis not stuck?",
-            _ => "check the server's log and store.url",
+            _ if error.is_connection_refusal() => format!("start Redis there, or correct {key}"),
+            _ if error.is_timeout() => {
+                format!("is the address in {key} right, and Redis not stuck?")
+            }
+            _ => format!("check the server's log and {key}"),
         };
         let why = format!("it cannot be reached ({attempt}): {error}; {mend}");
         Fault { kind: StoreErrorKind::Unavailable, why, source: Some(error) }

@@ -7,6 +7,7 @@
 //! | `<ns>:h:{<task id>}` | list | the attempts (JSON), oldest first, at most `MAX_HISTORY` | `Retention::record` |
 //! | `<ns>:a:{<task id>}` | list | what people did to it (JSON), oldest first, at most `MAX_HISTORY` | `Retention::record` |
 //! | `<ns>:r:{<task id>}` | string | the result (JSON text) | `Retention::result` |
+//! | `<ns>:i:{<task id>}` | string | what its attempt said last of itself (JSON) | `Retention::record` |
 //! | `<ns>:seen` | sorted set | `<lane> <kind>` by the last enqueue in ms, at most `MAX_SEEN` | `SEEN_TTL` |
 //! | `<ns>:w:<owner>` | string | a heartbeat (JSON) | its `ttl` |
 //! | `<ns>:workers` | sorted set | owners by the end of their heartbeat in ms; a directory only | the longest heartbeat |
@@ -28,6 +29,7 @@
 //! | `<ns>:{schedules}:removals` | sorted set | the same schedules, by the version that deleted them | until it is wiped |
 //! | `<ns>:b:<owner>` | string | what a beat says of itself (JSON) | its `ttl` |
 //! | `<ns>:beats` | sorted set | owners by the end of that in ms; a directory only | the longest `ttl` |
+//! | `celery-task-meta-<id>` | string | what a Celery client is told of its task (JSON), see `notices` | `Retention::result` |
 //! | `<ns>:check` | string | the trace of a check | 1 s |
 //!
 //! The braces are cluster hash tags: the keys of one task share a slot, and so do those of one
@@ -70,6 +72,10 @@ impl Keys {
 
     pub(super) fn result(&self, id: TaskId) -> String {
         format!("{}:r:{{{id}}}", self.0)
+    }
+
+    pub(super) fn interim(&self, id: TaskId) -> String {
+        format!("{}:i:{{{id}}}", self.0)
     }
 
     pub(super) fn heartbeat(&self, owner: Owner) -> String {
@@ -157,7 +163,9 @@ mod tests {
         let id: TaskId = "0192f0c1-2345-7abc-8def-0123456789ab".parse().unwrap();
         let tag = "{0192f0c1-2345-7abc-8def-0123456789ab}";
         assert_eq!(keys.entry(id), format!("leveret:t:{tag}"));
-        for key in [keys.enqueued(id), keys.history(id), keys.acts(id), keys.result(id)] {
+        for key in
+            [keys.enqueued(id), keys.history(id), keys.acts(id), keys.result(id), keys.interim(id)]
+        {
             assert!(key.ends_with(tag), "{key}");
         }
     }

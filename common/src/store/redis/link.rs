@@ -66,6 +66,18 @@ enum Health {
 }
 
 impl Link {
+    /// Opens the first connection behind its users' backs: what is not there yet is no failure.
+    pub(super) fn open_later(
+        client: Client,
+        endpoint: Endpoint,
+        patience: Patience,
+        spawner: &Spawner,
+    ) -> Arc<Self> {
+        let link = Self::unconnected(client, endpoint, patience, spawner.clone());
+        link.mend();
+        link
+    }
+
     /// Opens the first connection.
     pub(super) async fn open(
         client: Client,
@@ -73,16 +85,21 @@ impl Link {
         patience: Patience,
         spawner: Spawner,
     ) -> Result<Arc<Self>, Fault> {
-        let down = Fault {
-            kind: StoreErrorKind::Unavailable,
-            why: "it was never connected".to_owned(),
-            source: None,
-        };
-        let state = State { health: Health::Down(down), generation: 0, mending: false };
-        let state = Mutex::new(state);
-        let link = Arc::new(Self { client, endpoint, patience, spawner, state });
+        let link = Self::unconnected(client, endpoint, patience, spawner);
         link.connect().await?;
         Ok(link)
+    }
+
+    fn unconnected(
+        client: Client,
+        endpoint: Endpoint,
+        patience: Patience,
+        spawner: Spawner,
+    ) -> Arc<Self> {
+        let health = Health::Down(endpoint.unconnected());
+        let state = State { health, generation: 0, mending: false };
+        let state = Mutex::new(state);
+        Arc::new(Self { client, endpoint, patience, spawner, state })
     }
 
     /// Sends the commands in one round trip and returns each one's own answer.

@@ -13,11 +13,13 @@ mod fault;
 mod findings;
 mod fleet;
 mod info;
+mod interim;
 mod keys;
 mod leases;
 mod ledger;
 mod letters;
 mod link;
+mod notices;
 mod records;
 mod requests;
 mod schedules;
@@ -38,6 +40,8 @@ use deadpool_redis::redis::{
 use self::fault::{Endpoint, Fault};
 use self::keys::Keys;
 use self::link::{Link, Patience};
+pub use self::notices::CeleryResults;
+use self::notices::Notices;
 use self::scripts::{Script, Scripts};
 use self::seen::Noted;
 use super::{Retention, StoreError, StoreErrorKind};
@@ -86,6 +90,7 @@ pub struct Redis {
     bulk: Arc<Link>,
     /// Heartbeats.
     fleet: Arc<Link>,
+    notices: Notices,
     warnings: Vec<String>,
 }
 
@@ -99,14 +104,30 @@ impl Redis {
     /// # Cancel safety
     /// Dropped, nothing was written.
     pub async fn connect(config: Config, spawner: &Spawner) -> Result<Arc<Self>, StoreError> {
+        Self::connect_with(config, CeleryResults::default(), spawner).await
+    }
+
+    /// As [`Self::connect`], and says where the results of tasks go that Celery clients sent.
+    ///
+    /// # Errors
+    /// As there; and when the URL for these results is wrong. That nobody answers there is none.
+    ///
+    /// # Cancel safety
+    /// As there.
+    pub async fn connect_with(
+        config: Config,
+        results: CeleryResults,
+        spawner: &Spawner,
+    ) -> Result<Arc<Self>, StoreError> {
         const OPERATION: &str = "open a connection";
-        let (client, endpoint) = client(&config.url)?;
+        let (client, endpoint) = client(&config.url, "store.url")?;
         let patience =
             Patience { response: config.response_timeout, connect: config.connect_timeout };
         let open = || Link::open(client.clone(), endpoint.clone(), patience, spawner.clone());
         let bulk = open().await.map_err(|fault| endpoint.error(OPERATION, fault))?;
         let warnings = start_checks::run(&bulk, &endpoint).await?;
         let fleet = open().await.map_err(|fault| endpoint.error(OPERATION, fault))?;
+        let notices = Notices::open(results, (&bulk, &endpoint), spawner)?;
         Ok(Arc::new(Self {
             keys: Keys::new(config.namespace),
             endpoint,
@@ -115,6 +136,7 @@ impl Redis {
             noted: Noted::default(),
             bulk,
             fleet,
+            notices,
             warnings,
         }))
     }
@@ -157,10 +179,10 @@ impl Redis {
     }
 }
 
-fn client(url: &str) -> Result<(Client, Endpoint), StoreError> {
+fn client(url: &str, key: &'static str) -> Result<(Client, Endpoint), StoreError> {
     let unreadable = |error: deadpool_redis::redis::RedisError| StoreError {
         operation: "open a connection",
-        endpoint: "store.url".to_owned(),
+        endpoint: key.to_owned(),
         kind: StoreErrorKind::Refused,
         why: format!(
             "it is not a Redis URL ({error}); write redis://[user][:password@]host:port/db"
@@ -174,7 +196,7 @@ fn client(url: &str) -> Result<(Client, Endpoint), StoreError> {
     // repetition. Nothing is given up by it, because every request is awaited.
     let tcp = TcpSettings::default().set_nodelay(true).set_linger_time(Duration::ZERO);
     let info = info.set_redis_settings(settings).set_tcp_settings(tcp);
-    let endpoint = Endpoint::of(&info);
+    let endpoint = Endpoint::of(&info, key);
     if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
         // The client takes the process's provider and panics without one. Where one is installed
         // already, it stays.
@@ -190,14 +212,14 @@ mod tests {
 
     #[test]
     fn no_message_holds_the_password() {
-        let (_, endpoint) = client("redis://lea:s3cret@db.example:7000/2").unwrap();
+        let (_, endpoint) = client("redis://lea:s3cret@db.example:7000/2", "store.url").unwrap();
         let fault = Fault::corrupt("leveret:t:{x}", "it is odd");
         let error = endpoint.error("read entries", fault);
         let text = format!("{error} {error:?} {endpoint:?}");
         assert!(text.contains("db.example:7000/2"), "{text}");
         assert!(!text.contains("s3cret"), "{text}");
         let url = "redis://:s3cret@127.0.0.1:0x/".to_owned();
-        let error = client(&url).unwrap_err();
+        let error = client(&url, "store.url").unwrap_err();
         assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
         let config = Config {
             url,

@@ -16,7 +16,8 @@ use super::{MAX_PIPELINE, Redis};
 use crate::clock::Millis;
 use crate::id::TaskId;
 use crate::store::{
-    Act, AttemptNote, Enqueued, MAX_HISTORY, MAX_SEEN, Records, Seen, StoreError, TaskRecord,
+    Act, AttemptNote, Enqueued, Interim, MAX_HISTORY, MAX_SEEN, Notice, Records, Seen, StoreError,
+    TaskRecord,
 };
 
 const WRITE: &str = "write records";
@@ -156,6 +157,18 @@ impl Records for Redis {
             self.write_all(&keys, &writes).await?;
         }
         Ok(())
+    }
+
+    async fn notify(&self, batch: &[Notice]) -> Result<(), StoreError> {
+        self.tell(batch).await
+    }
+
+    async fn say(&self, batch: &[Interim]) -> Result<(), StoreError> {
+        self.write_interim(batch).await
+    }
+
+    async fn last_said(&self, ids: &[TaskId]) -> Result<Vec<Option<Interim>>, StoreError> {
+        self.read_interim(ids).await
     }
 
     async fn seen(&self) -> Result<Vec<Seen>, StoreError> {

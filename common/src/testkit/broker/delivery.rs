@@ -49,6 +49,7 @@ pub(super) async fn a_task_arrives_with_its_properties_headers_and_body_unchange
         reply_to: Some("nobody".to_owned()),
         timestamp: Some(1_790_000_000),
         app_id: Some("shop".to_owned()),
+        priority: Some(3),
         headers: values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         body: Bytes::from_iter(0..=255_u8),
     };

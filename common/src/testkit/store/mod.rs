@@ -9,6 +9,7 @@ mod by_the_rules;
 mod cancels;
 mod claims;
 mod fleet;
+mod interim;
 mod leases;
 mod letters;
 mod outcomes;
@@ -159,6 +160,10 @@ where
             every_pair_of_lane_and_kind_is_seen_with_its_first_task,
             a_pair_seen_again_is_listed_once,
             no_more_pairs_are_remembered_than_allowed;
+        interim:
+            what_an_attempt_said_last_is_found,
+            an_older_fence_and_an_older_turn_are_not_listened_to,
+            what_attempts_said_is_read_in_the_order_asked;
         leases:
             of_many_askers_one_gets_the_lease,
             the_holder_that_asks_again_gets_its_lease_under_a_new_epoch,

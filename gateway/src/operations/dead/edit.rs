@@ -26,8 +26,9 @@ pub struct Edit {
     pub force: bool,
 }
 
-/// Headers that belong to the dead task alone: its key, its sender's id, its count of replays.
-const OF_THE_DEAD: [&str; 3] = [header::KEY, header::ORIGIN_ID, header::REPLAY];
+/// Headers that belong to the dead task alone: its key, its sender's id, its count of replays, and
+/// what its own dialect said.
+const OF_THE_DEAD: [&str; 4] = [header::KEY, header::ORIGIN_ID, header::REPLAY, header::FOREIGN];
 
 impl Operations {
     /// Checks edited args as those of an enqueue.

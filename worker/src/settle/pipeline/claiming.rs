@@ -6,7 +6,7 @@ use leveret_common::broker::Settle;
 use leveret_common::envelope::Order;
 use leveret_common::id::Token;
 use leveret_common::ledger::{Answer, Claim, Ending, Hold, Takeover, Toll};
-use leveret_common::store::{Liveness, Suspect};
+use leveret_common::store::{Liveness, News, Suspect};
 use leveret_common::telemetry::names::{self, field, label};
 use metrics::counter;
 use tracing::info;
@@ -117,6 +117,8 @@ impl Pipeline<'_> {
                 self.decided();
             }
             Answer::Settled(Ending::Expired) => self.note_expired().await,
+            // Whoever cancelled it has recorded that; only a worker knows who waits for it.
+            Answer::Settled(Ending::Cancelled) => self.tell(News::Cancelled).await,
             Answer::Busy { .. } | Answer::Settled(_) | Answer::Stale | Answer::Again => {}
         }
         Some(Event::Answered(answer))

@@ -10,6 +10,7 @@ use metrics::counter;
 use tracing::debug;
 
 use super::Pipeline;
+use super::noting::news;
 use crate::fetch::Arrived;
 use crate::settle::journey::Event;
 use crate::settle::publishes;
@@ -61,6 +62,7 @@ impl Pipeline<'_> {
     ) -> Option<Event> {
         let ttl = self.outcome_ttl(&decision.outcome);
         let outcome = decision.outcome.as_str();
+        let news = self.arrived.envelope.fixed.reply_to.as_ref().and(news(&decision.outcome));
         let notes = [self.note(order, decision)];
         let id = self.arrived.envelope.id;
         let ask = [Mark { id, hold, order, marking, ttl }];
@@ -71,6 +73,9 @@ impl Pipeline<'_> {
             .ask(gone, || async { backend.records.attempted(&notes).await.map(|()| vec![()]) });
         if matches!(noted.await, Asked::Over) {
             return None;
+        }
+        if let Some(news) = news {
+            self.tell(news).await;
         }
         let ruling = self.shared.insist(|| backend.ledger.mark(&ask)).await?;
         failpoint::pass("settle.marked");

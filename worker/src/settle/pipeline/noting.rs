@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use leveret_common::envelope::Order;
 use leveret_common::ledger::{Decision, Outcome};
-use leveret_common::store::AttemptNote;
+use leveret_common::store::{AttemptNote, News, Notice};
 use leveret_common::telemetry::names::{self, label};
 use metrics::counter;
 
@@ -16,6 +16,7 @@ impl Pipeline<'_> {
     /// it would look queued then.
     pub(super) async fn note_expired(&self) {
         self.note_end("expired", None).await;
+        self.tell(News::Expired).await;
     }
 
     /// Records that the attempt ended because somebody cancelled the task; `decision` is what would
@@ -24,6 +25,15 @@ impl Pipeline<'_> {
         counter!(names::ATTEMPTS, label::KIND => self.kind_label(), label::OUTCOME => "cancelled")
             .increment(1);
         self.note_end("cancelled", decision).await;
+        self.tell(News::Cancelled).await;
+    }
+
+    /// Tells a sender that waits elsewhere what became of its task.
+    pub(super) async fn tell(&self, news: News) {
+        let fixed = &self.arrived.envelope.fixed;
+        let Some(to) = fixed.reply_to.clone() else { return };
+        let at = self.shared.backend.clock.now();
+        self.shared.notify(Some(Notice { to, at, news, ttl: fixed.result_ttl })).await;
     }
 
     async fn note_end(&self, outcome: &str, decision: Option<Decision>) {
@@ -62,5 +72,15 @@ impl Pipeline<'_> {
             result,
             result_ttl,
         }
+    }
+}
+
+/// Returns what a sender that waits elsewhere is told of an outcome, if anything.
+pub(super) fn news(outcome: &Outcome) -> Option<News> {
+    match outcome {
+        Outcome::Done { result } => Some(News::Done(result.clone())),
+        Outcome::Retry { failure, .. } => Some(News::Retrying(failure.clone())),
+        Outcome::Dead { failure, .. } => Some(News::Dead(failure.clone())),
+        Outcome::Snooze { .. } => None,
     }
 }

@@ -19,7 +19,7 @@ use super::detaching::Turn;
 use crate::decide::{Success, decide};
 use crate::execute::{Ended, Ends, Limits, execute};
 use crate::fetch::Arrived;
-use crate::handler::{Execution, Kind, Occurrence, Reply, TaskError};
+use crate::handler::{Execution, Kind, Notebook, Occurrence, Reply, TaskError};
 use crate::settle::holdings::HoldGuard;
 use crate::settle::journey::{Claimed, Event};
 use crate::shared::{Asked, Shared};
@@ -80,6 +80,7 @@ impl Pipeline<'_> {
                 label::CLASS => lane.class.as_str())
             .record(self.shared.backend.clock.now().since(due).as_secs_f64());
         }
+        let (fence, handlers) = (claimed.hold.fence, self.shared.handlers.clone());
         let execution = Execution {
             id: envelope.id,
             kind: envelope.kind.clone(),
@@ -87,10 +88,19 @@ impl Pipeline<'_> {
             args: envelope.args.clone(),
             order: envelope.order,
             max_attempts: self.max_attempts(),
-            fence: claimed.hold.fence,
+            fence,
             crashes: claimed.toll.crashes,
+            tags: Arc::new(envelope.fixed.tags.clone()),
             occurrence: occurrence(&envelope.fixed),
+            trace: envelope.fixed.trace.clone(),
             cancel: CancellationToken::new(),
+            notebook: Notebook::new(
+                &self.shared.backend,
+                handlers,
+                envelope.id,
+                envelope.order,
+                fence,
+            ),
             enqueuer,
         };
         let limits = Limits { soft: self.timeout(), grace: self.shared.config.soft_grace };

@@ -1,0 +1,102 @@
+//! What a Celery message says beside its args, wherever its protocol keeps it.
+
+use std::time::Duration;
+
+use super::super::{HeaderValue, Headers, Undecodable, read};
+use super::time;
+use crate::clock::Millis;
+use crate::id::MAX_FOREIGN;
+
+/// Longest text of a time, and of the sender's name.
+const MAX_TEXT: usize = 256;
+
+/// What a message says beside its args.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Claims {
+    /// The task's name: the kind.
+    pub(super) task: String,
+    /// Its id as the client knows it.
+    pub(super) id: String,
+    /// How often it was tried before.
+    pub(super) retries: u32,
+    /// Not to be started before this.
+    pub(super) eta: Option<String>,
+    /// Not to be started after this.
+    pub(super) expires: Option<String>,
+    /// The hard and the soft time limit in seconds.
+    pub(super) limits: [Option<f64>; 2],
+    /// The id of the first task of its tree.
+    pub(super) root: Option<String>,
+    /// The id of the task that sent it.
+    pub(super) parent: Option<String>,
+    /// Who sent it.
+    pub(super) origin: Option<String>,
+    /// Nobody waits for its result.
+    pub(super) ignore_result: bool,
+}
+
+/// The times of a task.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Times {
+    /// Not to be started before this.
+    pub(super) eta: Option<Millis>,
+    /// Not to be started after this.
+    pub(super) expires: Option<Millis>,
+    /// The limit of one attempt.
+    pub(super) timeout: Option<Duration>,
+}
+
+impl Claims {
+    /// Reads the headers of protocol 2.
+    pub(super) fn of_headers(headers: &Headers) -> Result<Self, Undecodable> {
+        let text = |name| read::text(headers, name, MAX_TEXT);
+        let named = |name| match read::text(headers, name, MAX_FOREIGN)? {
+            Some(text) => Ok(text),
+            None => Err(Undecodable::malformed(format!(
+                "it has the header task of a Celery message, but no header {name}; send it with a \
+                 Celery client, or as docs/protocol.md tells"
+            ))),
+        };
+        let limit = |at: usize| match headers.get("timelimit") {
+            Some(HeaderValue::List(limits)) => match limits.get(at) {
+                #[allow(clippy::cast_precision_loss, reason = "seconds, far below 2^52")]
+                Some(HeaderValue::Int(seconds)) => Some(*seconds as f64),
+                Some(HeaderValue::Float(seconds)) => Some(*seconds),
+                Some(HeaderValue::Single(seconds)) => Some(f64::from(*seconds)),
+                _ => None,
+            },
+            _ => None,
+        };
+        Ok(Self {
+            task: named("task")?,
+            id: named("id")?,
+            retries: read::bounded(headers, "retries", 0, u32::MAX)?.unwrap_or(0),
+            eta: text("eta")?,
+            expires: text("expires")?,
+            limits: [limit(0), limit(1)],
+            // Nothing depends on these three: one that cannot be read is left out.
+            root: text("root_id").unwrap_or_default(),
+            parent: text("parent_id").unwrap_or_default(),
+            origin: text("origin").unwrap_or_default(),
+            ignore_result: headers.get("ignore_result") == Some(&HeaderValue::Bool(true)),
+        })
+    }
+
+    /// Reads the times.
+    pub(super) fn times(&self) -> Result<Times, String> {
+        let time = |name: &str, text: &Option<String>| {
+            let Some(text) = text.as_deref().filter(|text| !text.is_empty()) else {
+                return Ok(None);
+            };
+            time::read(text).map(Some).map_err(|mend| format!("{name} is {text:?}; {mend}"))
+        };
+        // The soft limit is the one a task can still answer to, as ours.
+        let [hard, soft] = self.limits;
+        let limit = soft.or(hard).filter(|seconds| *seconds > 0.0);
+        Ok(Times {
+            eta: time("eta", &self.eta)?,
+            expires: time("expires", &self.expires)?,
+            timeout: limit.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+        })
+    }
+}

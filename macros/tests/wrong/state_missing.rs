@@ -1,0 +1,21 @@
+//! Nobody hands over the state that the handler takes.
+
+use leveret_worker::handler::{Handlers, State};
+use leveret_worker::{Task, TaskError};
+
+#[derive(serde::Serialize, serde::Deserialize, Task)]
+#[task(kind = "email.welcome")]
+struct Welcome {
+    user_id: u64,
+}
+
+#[derive(Clone)]
+struct Mailer;
+
+async fn welcome(args: Welcome, State(_): State<Mailer>) -> Result<u64, TaskError> {
+    Ok(args.user_id)
+}
+
+fn main() {
+    let _ = Handlers::new().handle(welcome);
+}

@@ -1,0 +1,200 @@
+//! The typed task: args that know which kind they are for.
+//!
+//! [`Task`] is all there is to it; the derive of the same name only writes the `impl`. A producer
+//! reads kind and lane from it, a worker also how its failures are retried. What somebody says in
+//! a request, or an operator in the configuration, comes before what the type says.
+//!
+//! ```
+//! use leveret_producer::task::{Defaults, Task};
+//!
+//! #[derive(serde::Serialize)]
+//! struct Welcome { user_id: u64 }
+//!
+//! impl Task for Welcome {
+//!     const KIND: &'static str = "email.welcome";
+//!
+//!     fn defaults() -> Defaults {
+//!         Defaults::new().queue("mail").max_attempts(8)
+//!     }
+//! }
+//! ```
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+pub use leveret_common::name::Class;
+pub use leveret_common::retry::Backoff;
+
+use crate::request::Request;
+
+/// Args that know which kind they are for.
+///
+/// # Examples
+/// ```
+/// use leveret_producer::Task;
+///
+/// #[derive(serde::Serialize, Task)]
+/// #[task(kind = "email.welcome", queue = "mail", max_attempts = 8, timeout = "30s")]
+/// struct Welcome { user_id: u64, email: String }
+///
+/// assert_eq!(Welcome::KIND, "email.welcome");
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` names no kind",
+    label = "these args do not implement `Task`",
+    note = "add `#[derive(Task)]` and `#[task(kind = \"…\")]` to the type, or implement `Task` for it",
+    note = "args without a type of their own go by name: `Producer::task` and `Handlers::handle_as`"
+)]
+pub trait Task {
+    /// The kind's name, such as `email.welcome`.
+    const KIND: &'static str;
+
+    /// Names that the kind had before: a worker performs tasks of these names, too.
+    const ALIASES: &'static [&'static str] = &[];
+
+    /// Fields whose content is shown to nobody: not in the error of args that do not fit. The
+    /// derive leaves them out of `Debug`, too.
+    const REDACTED: &'static [&'static str] = &[];
+
+    /// Returns how tasks of the kind are treated where nobody says otherwise.
+    #[must_use]
+    fn defaults() -> Defaults {
+        Defaults::new()
+    }
+}
+
+impl<T: Task + ?Sized> Task for &T {
+    const KIND: &'static str = T::KIND;
+    const ALIASES: &'static [&'static str] = T::ALIASES;
+    const REDACTED: &'static [&'static str] = T::REDACTED;
+
+    fn defaults() -> Defaults {
+        T::defaults()
+    }
+}
+
+/// How tasks of a kind are treated where neither request nor configuration says otherwise.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct Defaults {
+    /// The queue; `default` where absent.
+    pub queue: Option<&'static str>,
+    /// How urgent; normal where absent.
+    pub class: Option<Class>,
+    /// Most attempts, the first included.
+    pub max_attempts: Option<u32>,
+    /// The waits between attempts.
+    pub backoff: Option<Backoff>,
+    /// The time limit of one attempt.
+    pub timeout: Option<Duration>,
+}
+
+impl Defaults {
+    /// Creates the defaults of a kind that has none of its own.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { queue: None, class: None, max_attempts: None, backoff: None, timeout: None }
+    }
+
+    /// Sets the queue that tasks go to.
+    #[must_use]
+    pub fn queue(self, queue: &'static str) -> Self {
+        Self { queue: Some(queue), ..self }
+    }
+
+    /// Sets how urgent tasks are.
+    #[must_use]
+    pub fn class(self, class: Class) -> Self {
+        Self { class: Some(class), ..self }
+    }
+
+    /// Limits the number of attempts, the first included: 1 to 1,000.
+    #[must_use]
+    pub fn max_attempts(self, attempts: u32) -> Self {
+        Self { max_attempts: Some(attempts), ..self }
+    }
+
+    /// Sets the waits between attempts.
+    #[must_use]
+    pub fn backoff(self, backoff: Backoff) -> Self {
+        Self { backoff: Some(backoff), ..self }
+    }
+
+    /// Limits one attempt.
+    #[must_use]
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout: Some(timeout), ..self }
+    }
+}
+
+impl<T: Task + Serialize> From<T> for Request {
+    fn from(task: T) -> Self {
+        let Defaults { queue, class, .. } = T::defaults();
+        Self::new(T::KIND, &task).usually(queue.map(str::to_owned), class)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use leveret_common::name::Lane;
+
+    use super::*;
+
+    #[derive(Serialize)]
+    struct Welcome {
+        user_id: u64,
+    }
+
+    impl Task for Welcome {
+        const KIND: &'static str = "email.welcome";
+
+        fn defaults() -> Defaults {
+            Defaults::new().queue("mail").class(Class::High)
+        }
+    }
+
+    #[test]
+    fn a_request_says_more_than_the_configuration_and_that_more_than_the_type() {
+        let request = || Request::from(Welcome { user_id: 7 });
+        let lane = |request: Request, configured: Option<&Lane>| {
+            let settled = request.in_lane(configured);
+            (settled.queue, settled.class)
+        };
+        let configured = Lane::new("files".parse().unwrap(), Class::Low);
+        let of_type = (Some("mail".to_owned()), Some(Class::High));
+        assert_eq!(lane(request(), None), of_type);
+        let of_file = (Some("files".to_owned()), Some(Class::Low));
+        assert_eq!(lane(request(), Some(&configured)), of_file);
+        let said = (Some("bulk".to_owned()), Some(Class::Critical));
+        let asked = request().queue("bulk").class(Class::Critical);
+        assert_eq!(lane(asked, Some(&configured)), said);
+    }
+
+    #[test]
+    fn a_task_becomes_a_request_with_its_kind_and_args_by_value_and_by_reference() {
+        let welcome = Welcome { user_id: 7 };
+        let by_reference = Request::from(&welcome);
+        assert_eq!((by_reference.kind(), by_reference.args_size()), ("email.welcome", 13));
+        assert_eq!(by_reference, Request::from(welcome));
+    }
+
+    #[test]
+    fn a_queue_of_the_type_that_is_no_name_is_a_problem_like_any_other() {
+        struct Wrong;
+        impl Serialize for Wrong {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_unit()
+            }
+        }
+        impl Task for Wrong {
+            const KIND: &'static str = "no kind";
+            fn defaults() -> Defaults {
+                Defaults::new().queue("No Queue")
+            }
+        }
+        let fields: Vec<_> =
+            Request::from(Wrong).problems().into_iter().map(|problem| problem.field).collect();
+        assert_eq!(fields, ["kind", "queue"]);
+    }
+}

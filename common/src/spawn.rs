@@ -57,6 +57,19 @@ impl Spawner {
         }
     }
 
+    /// Starts what blocks its thread in the group, on a thread for such work. It goes to its end
+    /// even if its handle is aborted.
+    pub fn spawn_blocking<T, F>(&self, job: F) -> JoinHandle<T>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        match &self.runtime {
+            Some(runtime) => self.tracker.spawn_blocking_on(job, runtime),
+            None => self.tracker.spawn_blocking(job),
+        }
+    }
+
     /// Returns the signal that asks the group's members to end.
     #[must_use]
     pub fn shutdown_signal(&self) -> CancellationToken {

@@ -13,7 +13,7 @@ use leveret_common::spawn::Spawner;
 use leveret_common::store::{Advanced, BeatInfo};
 use tokio::task::JoinHandle;
 
-use super::filing::Filed;
+use super::filed::{FileError, Filed};
 use super::following::Page;
 use super::looking::Seen;
 use super::moving::Moves;
@@ -39,7 +39,7 @@ pub(super) enum Event {
     /// The beat was announced; with the beats there are, where they were asked for.
     Announced(Result<Option<Vec<BeatInfo>>, Trouble>),
     /// The timetable file was read again.
-    Reread(Result<Filed, super::BeatError>),
+    Reread(Result<Filed, FileError>),
     /// The timetable file was reconciled.
     Reconciled(super::filing::Reconciled),
 }
@@ -58,6 +58,19 @@ impl Jobs {
     /// Starts a job.
     pub(super) fn start(&self, job: impl Future<Output = Event> + Send + 'static) {
         self.running.push(Background::new(&self.spawner, job));
+    }
+
+    /// Starts a job that computes for long, where it holds up nothing else.
+    pub(super) fn start_blocking(&self, job: impl FnOnce() -> Event + Send + 'static) {
+        self.running.push(self.blocking(job));
+    }
+
+    /// Starts a part of a job that computes for long.
+    pub(super) fn blocking<T: Send + 'static>(
+        &self,
+        part: impl FnOnce() -> T + Send + 'static,
+    ) -> Background<T> {
+        Background(self.spawner.spawn_blocking(part))
     }
 
     /// Waits for the next job to end; for ever where none runs.

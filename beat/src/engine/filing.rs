@@ -16,7 +16,7 @@ use leveret_common::telemetry::names::field;
 use tracing::{debug, error, info, warn};
 
 use super::filed::{FileError, Filed};
-use super::jobs::Event;
+use super::jobs::{Background, Event};
 use super::leader::Leadership;
 use super::run::Run;
 use super::teller::News;
@@ -50,7 +50,9 @@ pub(super) struct Filing {
     due: Option<Instant>,
     /// The epoch under which the timetable was brought up to the file, as it is now.
     held: Option<u64>,
-    /// The epoch under which that is being done now.
+    /// The epoch under which a plan was made last.
+    planned: Option<u64>,
+    /// The epoch under which the timetable is being brought up to the file now.
     doing: Option<u64>,
     /// The leader's file, as it was last told that it differs.
     told: Option<TimetableFile>,
@@ -137,17 +139,20 @@ impl Run {
         let (true, Some(epoch), Some(filed)) = (is_due, self.acts(), &self.filing.filed) else {
             return;
         };
-        let filed = filed.clone();
-        // All of the timetable was read before this beat acts, so the store is not asked again.
-        let known: Vec<_> = self.roster.entries().map(Arc::clone).collect();
+        let (filed, spawner) = (filed.clone(), self.jobs.spawner());
+        // All of the timetable was read before this beat acted, so the store is not asked again; but
+        // once it has written to it, what it remembers may be older than that.
+        let is_first = self.filing.planned.replace(epoch) != Some(epoch);
+        let known = is_first.then(|| self.roster.entries().map(Arc::clone).collect());
         let timetable = Timetable::new(self.gated.clone());
         (self.filing.doing, self.filing.due) = (Some(epoch), None);
         let leadership = self.leadership.clone();
-        let file = filed.clone();
-        let plan = self.jobs.blocking(move || file.plan(&known));
+        let plan = move |present: Vec<_>| {
+            let filed = filed.clone();
+            Background::blocking(&spawner, move || filed.plan(&present))
+        };
         self.jobs.start(async move {
-            let plan = plan.await;
-            let reconciled = pin!(timetable.carry_out(plan, |present| filed.plan(&present)));
+            let reconciled = pin!(timetable.carry_out(known, plan));
             let reconciled = while_leading(&leadership, epoch, reconciled);
             Event::Reconciled(match tokio::time::timeout(RECONCILE_WITHIN, reconciled).await {
                 Ok(Some(done)) => done.map(Box::new).map_err(Unfiled::Failed),

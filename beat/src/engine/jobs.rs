@@ -62,15 +62,12 @@ impl Jobs {
 
     /// Starts a job that computes for long, where it holds up nothing else.
     pub(super) fn start_blocking(&self, job: impl FnOnce() -> Event + Send + 'static) {
-        self.running.push(self.blocking(job));
+        self.running.push(Background::blocking(&self.spawner, job));
     }
 
-    /// Starts a part of a job that computes for long.
-    pub(super) fn blocking<T: Send + 'static>(
-        &self,
-        part: impl FnOnce() -> T + Send + 'static,
-    ) -> Background<T> {
-        Background(self.spawner.spawn_blocking(part))
+    /// Returns what starts a part of a job.
+    pub(super) fn spawner(&self) -> Spawner {
+        self.spawner.clone()
     }
 
     /// Waits for the next job to end; for ever where none runs.
@@ -90,6 +87,11 @@ impl Jobs {
 impl<T: Send + 'static> Background<T> {
     pub(super) fn new(spawner: &Spawner, future: impl Future<Output = T> + Send + 'static) -> Self {
         Self(spawner.spawn(future))
+    }
+
+    /// Starts what computes for long.
+    pub(super) fn blocking(spawner: &Spawner, part: impl FnOnce() -> T + Send + 'static) -> Self {
+        Self(spawner.spawn_blocking(part))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Carries a plan out, step by step, and tells what somebody else got in the way of.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use leveret_common::clock::Millis;
@@ -18,6 +19,9 @@ const CHUNK: usize = 200;
 const LOOK_BACK: Duration = Duration::from_secs(60);
 /// How often a source plans anew where somebody else changed what it was about to.
 const TRIES: usize = 3;
+
+/// All entries of a timetable, or what somebody knows of them.
+pub(crate) type Entries = Vec<Arc<ScheduleEntry>>;
 
 /// What became of a plan.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -77,14 +81,14 @@ impl Timetable {
     }
 
     /// Reads all entries.
-    async fn all(&self) -> Result<Vec<ScheduleEntry>, TimetableError> {
+    async fn all(&self) -> Result<Entries, TimetableError> {
         let mut all = Vec::new();
         let mut behind = None;
         loop {
             let page = self.store().page(behind.as_ref(), PAGE).await?;
             let is_last = page.len() < PAGE;
             behind = page.last().map(|last| last.entry.name.clone());
-            all.extend(page.into_iter().map(|scheduled| scheduled.entry));
+            all.extend(page.into_iter().map(|scheduled| Arc::new(scheduled.entry)));
             if is_last {
                 return Ok(all);
             }
@@ -138,30 +142,37 @@ impl Timetable {
         wanted: Wanted,
     ) -> Result<(Plan, Applied), TimetableError> {
         let wanted = wanted.checked(&self.producer);
-        let plan = |present| Plan::between(source.clone(), wanted.clone(), present);
-        let first = plan(self.all().await?);
-        self.carry_out(first, plan).await
+        let plan = |present| {
+            let plan = Plan::between(source.clone(), wanted.clone(), present);
+            std::future::ready(plan)
+        };
+        self.carry_out(None, plan).await
     }
 
-    /// Does what is left of [`Timetable::reconcile`] once there is a first plan. That may come from
-    /// what somebody remembers of the timetable: where it has changed since, `plan` plans anew.
+    /// Does as [`Timetable::reconcile`] with what `plan` makes of all entries. The first plan may be
+    /// made of those that somebody has read a moment ago: what has changed since is planned anew.
     ///
     /// # Errors
     /// As for [`Timetable::apply`].
     ///
     /// # Cancel safety
     /// As for [`Timetable::apply`].
-    pub(crate) async fn carry_out(
+    pub(crate) async fn carry_out<P: Future<Output = Plan>>(
         &self,
-        first: Plan,
-        plan: impl Fn(Vec<ScheduleEntry>) -> Plan,
+        known: Option<Entries>,
+        plan: impl Fn(Entries) -> P,
     ) -> Result<(Plan, Applied), TimetableError> {
+        let known = match known {
+            Some(known) => known,
+            None => self.all().await?,
+        };
+        let first = plan(known).await;
         let mut applied = self.apply(&first).await?;
         for _ in 1..TRIES {
             if applied.lost().next().is_none() {
                 break;
             }
-            let again = plan(self.all().await?);
+            let again = plan(self.all().await?).await;
             applied.go_on(self.apply(&again).await?);
         }
         Ok((first, applied))

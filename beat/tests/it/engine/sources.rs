@@ -99,6 +99,31 @@ async fn a_beat_that_leads_later_goes_by_the_file_as_it_was_read() {
     second.stop().await;
 }
 
+/// What the beat remembers of the timetable may be older than what it has just written.
+#[tokio::test]
+async fn a_file_that_is_changed_back_at_once_counts_as_it_is_now() {
+    let scene = Scene::new(World::new());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("schedules.toml");
+    write(&file, &[("a", "every 10s")]);
+    let leader = scene.start_with(&file);
+    until_names(&scene, &["a"]).await;
+    let says = |expected: &'static str| {
+        let scene = &scene;
+        eventually(DEADLINE, expected, move || async move {
+            scene.timetable.show(&named("a")).await.unwrap().entry.definition.when == expected
+        })
+    };
+    for _ in 0..5 {
+        for when in ["every 20s", "every 10s"] {
+            write(&file, &[("a", when)]);
+            leader.reloader.reload();
+            says(when).await;
+        }
+    }
+    leader.stop().await;
+}
+
 #[tokio::test]
 async fn beats_say_of_themselves_who_leads_and_which_file_they_have() {
     let scene = Scene::new(World::new());

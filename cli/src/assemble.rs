@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use leveret_common::backend::Backend;
+use leveret_common::backend::{Backend, Purpose};
 use leveret_common::clock::SystemClock;
 use leveret_common::config::choice::{LogFormat, LogLevel, Picker};
 use leveret_common::config::settings::LogSettings;
@@ -43,12 +43,13 @@ impl Ground {
     ///
     /// # Cancel safety
     /// Dropped, nothing is left open, but logging and metrics stay set up.
-    async fn open(settings: Settings, role: &str) -> Result<Self, Error> {
+    async fn open(settings: Settings, role: &str, purpose: Purpose) -> Result<Self, Error> {
         set_up_logging(&settings.log)?;
         let metrics = Metrics::install()?;
         let spawner = Spawner::new();
         let name = format!("leveret {role}");
-        let backend = Backend::open(&settings, &name, Arc::new(SystemClock), &spawner).await?;
+        let clock = Arc::new(SystemClock);
+        let backend = Backend::open_to(purpose, &settings, &name, clock, &spawner).await?;
         spawner.spawn(keep_up(metrics.clone(), spawner.shutdown_signal()));
         Ok(Self { settings, backend, metrics, spawner })
     }
@@ -166,12 +167,13 @@ impl Ground {
 pub(crate) async fn play(
     settings: Settings,
     role: &str,
+    purpose: Purpose,
     signals: Signals,
     part: impl AsyncFnOnce(&Ground, CancellationToken) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let stop = CancellationToken::new();
     let whole = async {
-        let ground = Ground::open(settings, role).await?;
+        let ground = Ground::open(settings, role, purpose).await?;
         let ended = part(&ground, stop.clone()).await;
         ground.close().await;
         ended

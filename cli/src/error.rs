@@ -7,8 +7,6 @@ use std::fmt::{self, Display};
 use std::io;
 
 use leveret_beat::definition::Flaw;
-use leveret_beat::engine::BeatError;
-use leveret_beat::timetable::TimetableError;
 use leveret_common::backend::OpenError;
 use leveret_common::broker::BrokerError;
 use leveret_common::config::Problems;
@@ -94,12 +92,6 @@ pub(crate) enum Error {
         /// What is wrong with it and how to mend it.
         why: String,
     },
-    /// The beat cannot run.
-    #[error(transparent)]
-    Beat(#[from] BeatError),
-    /// The timetable could not be asked.
-    #[error("failed to compare the timetable with its file: {0}")]
-    Compare(#[from] TimetableError),
     /// Some of many schedules are wrong; nothing was done with any.
     #[error("failed to {operation}: {}", one_or_many(flaws))]
     Flawed {
@@ -296,8 +288,7 @@ impl Error {
             | Self::Tokens(_)
             | Self::Kinds(_)
             | Self::Endpoint { .. }
-            | Self::Schemas(_)
-            | Self::Beat(BeatError::File { .. }) => Exit::Config,
+            | Self::Schemas(_) => Exit::Config,
             Self::Open(error) => opening(error),
             Self::Gateway(GatewayError::PortInUse(_)) => Exit::InUse,
             Self::Gateway(GatewayError::Exposed(_)) => Exit::Config,
@@ -305,8 +296,6 @@ impl Error {
             Self::Gateway(_)
             | Self::Probe(_)
             | Self::Worker(_)
-            | Self::Beat(_)
-            | Self::Compare(_)
             | Self::Logging(_)
             | Self::Metrics(_)
             | Self::System { .. }

@@ -1,18 +1,17 @@
 //! A beat inside a role: its timetable file, what that changes, and SIGHUP.
 //!
-//! The beat itself applies the file, once it leads; what people are told about that is made here,
-//! from the same plan. Guards that a file which is wrong is told whole: before anything starts, and
-//! at a SIGHUP without changing anything.
+//! The beat itself applies the file, whenever it leads, and says what became of it; people are told
+//! that here. Guards that a file which is wrong is told whole: before anything starts, and at a
+//! SIGHUP without changing anything.
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use leveret_beat::definition::Wanted;
-use leveret_beat::engine::{Beat, BeatError, Config, Reloader, Status};
-use leveret_beat::timetable::Timetable;
+use leveret_beat::definition::{Flaw, Wanted};
+use leveret_beat::engine::{Beat, Config, FileError, Filed, News, Reloader, Status};
+use leveret_beat::timetable::{Plan, Step};
 use leveret_common::config::settings::BeatSettings;
-use leveret_common::schedule::Source;
 use leveret_producer::Producer;
 use nix::unistd::gethostname;
 use tokio_util::sync::CancellationToken;
@@ -31,41 +30,27 @@ const MOST_TOLD: usize = 50;
 /// A beat with its timetable file.
 pub(crate) struct Timekeeper {
     beat: Beat,
-    file: Option<File>,
-}
-
-/// A timetable file, and what it is compared with.
-struct File {
-    path: PathBuf,
-    /// How many schedules it has.
-    schedules: usize,
-    timetable: Timetable,
+    file: Option<String>,
+    schedules: Option<usize>,
 }
 
 impl Timekeeper {
-    /// Creates the beat, reads its file, where there is one, and says what that will change.
-    ///
-    /// # Cancel safety
-    /// Only reads.
-    pub(crate) async fn new(ground: &Ground) -> Result<Self, Error> {
+    /// Creates the beat and reads its file, where there is one.
+    pub(crate) fn new(ground: &Ground) -> Result<Self, Error> {
         let settings = &ground.settings.beat;
         let options = assemble::options(&ground.settings, "leveret-beat");
         let producer = Producer::new(ground.backend.clone(), options);
-        let mut file = path(settings).map(|path| File {
-            path,
-            schedules: 0,
-            timetable: Timetable::new(producer.clone()),
-        });
-        if let Some(file) = &mut file {
-            file.schedules = file.look("once this beat leads").await?;
-        }
-        let config = Config {
-            file: file.as_ref().map(|file| file.path.clone()),
-            lease: settings.lease,
-            max_lead: settings.lead,
-            host: host(),
+        let read = |path: PathBuf| Filed::read(&path, &producer);
+        let file = path(settings).map(read).transpose()?;
+        let config = Config { lease: settings.lease, max_lead: settings.lead, host: host() };
+        let beat = Beat::new(producer, config).telling(tell);
+        let told = file.as_ref().map(|file| (file.path().display().to_string(), file.schedules()));
+        let (path, schedules) = told.unzip();
+        let beat = match file {
+            Some(file) => beat.with_file(file),
+            None => beat,
         };
-        Ok(Self { beat: Beat::new(producer, config), file })
+        Ok(Self { beat, file: path, schedules })
     }
 
     /// Returns what probes ask.
@@ -74,92 +59,76 @@ impl Timekeeper {
     }
 
     /// Returns the timetable file's path.
-    pub(crate) fn file(&self) -> Option<String> {
-        self.file.as_ref().map(|file| file.path.display().to_string())
+    pub(crate) fn file(&self) -> Option<&str> {
+        self.file.as_deref()
     }
 
     /// Returns how many schedules the file has.
-    pub(crate) fn schedules(&self) -> Option<usize> {
-        self.file.as_ref().map(|file| file.schedules)
+    pub(crate) const fn schedules(&self) -> Option<usize> {
+        self.schedules
     }
 
     /// Runs the beat until `stop` is cancelled, and has it read its file again at each SIGHUP.
     ///
     /// # Cancel safety
     /// Dropped, it ends as if it was killed: another beat goes on where it was.
-    pub(crate) async fn run(
-        self,
-        hangups: Hangups,
-        stop: CancellationToken,
-    ) -> Result<(), BeatError> {
-        let Self { beat, file } = self;
-        let (reloader, status) = (beat.reloader(), beat.status());
+    pub(crate) async fn run(self, hangups: Hangups, stop: CancellationToken) {
+        let reloader = self.beat.reloader();
         tokio::select! {
-            ended = beat.run(stop) => ended,
-            never = reread(hangups, file, &reloader, &status) => match never {},
+            () = self.beat.run(stop) => {}
+            never = reread(hangups, &reloader) => match never {},
         }
     }
 }
 
 /// Has the file read again at each SIGHUP, for ever.
-async fn reread(
-    mut hangups: Hangups,
-    file: Option<File>,
-    reloader: &Reloader,
-    status: &Status,
-) -> Infallible {
+async fn reread(mut hangups: Hangups, reloader: &Reloader) -> Infallible {
     loop {
         hangups.next().await;
-        let Some(file) = &file else {
-            report::narrate(&format!(
-                "SIGHUP: this beat has no timetable file; write {FILE} or name one with beat.file, \
-                 and start it again"
-            ));
-            continue;
-        };
-        let when = match status.leads() {
-            true => "SIGHUP",
-            false => "SIGHUP, once this beat leads",
-        };
-        match file.look(when).await {
-            Ok(_) => reloader.reload(),
-            Err(error) => {
-                report::complain(&error);
-                report::narrate("the timetable stays as it is");
-            }
-        }
+        reloader.reload();
     }
 }
 
-impl File {
-    /// Reads the file, says what it changes `when`, and returns how many schedules it has.
-    async fn look(&self, when: &str) -> Result<usize, Error> {
-        let wanted = read(&self.path)?.checked(self.timetable.producer());
-        let wanted = sound(&self.path, wanted)?;
-        let schedules = wanted.schedules.len();
-        let source = Source::File { path: self.path.display().to_string() };
-        let plan = self.timetable.plan(source, wanted).await?;
-        report::narrate(&format!("{}, {when}:{}", self.path.display(), told(&plan.describe())));
-        Ok(schedules)
+/// Tells people what became of the timetable file.
+fn tell(news: &News<'_>) {
+    match news {
+        News::Holds { file, plan } => {
+            report::narrate(&format!("{}:{}", file.path().display(), told(plan)));
+        }
+        News::StandsBy { file } => report::narrate(&format!(
+            "{} is read again, {} schedules; it counts once this beat leads",
+            file.path().display(),
+            file.schedules()
+        )),
+        News::Refused { why } => {
+            report::narrate(&format!("{why}; the timetable stays as it is"));
+        }
+        News::NoFile => report::narrate(&format!(
+            "SIGHUP: this beat has no timetable file; write {FILE} or name one with beat.file, and \
+             start it again"
+        )),
+        _ => {}
     }
 }
 
 /// Writes the lines of a plan below each other, the sum last; not all of them where there are many.
-fn told(lines: &[String]) -> String {
-    let indented = |line: &String| format!("\n  {line}");
-    let Some((sum, changes)) = lines.split_last() else { return String::new() };
-    let mut text: String = changes.iter().take(MOST_TOLD).map(indented).collect();
-    if let more @ 1.. = changes.len().saturating_sub(MOST_TOLD) {
+fn told(plan: &Plan) -> String {
+    let mut lines = plan.steps.iter().flat_map(Step::describe);
+    let indented = |line: String| format!("\n  {line}");
+    let mut text: String = lines.by_ref().take(MOST_TOLD).map(indented).collect();
+    if let more @ 1.. = lines.count() {
         text.push_str(&format!("\n  and {more} more lines: leveret schedule plan shows all"));
     }
-    text + &indented(sum)
+    text + &indented(plan.sum())
 }
-
 /// Reads a timetable file; what is wrong in it is told by [`sound`].
 pub(crate) fn read(path: &Path) -> Result<Wanted, Error> {
-    let name = || format!("the timetable file {}", path.display());
-    let text = std::fs::read_to_string(path).map_err(|error| Error::unreadable(&name(), &error))?;
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
     Ok(Wanted::from_toml(&text))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+    Error::unreadable(&format!("the timetable file {}", path.display()), error)
 }
 
 /// Refuses a file in which anything is wrong.
@@ -167,8 +136,25 @@ pub(crate) fn sound(path: &Path, wanted: Wanted) -> Result<Wanted, Error> {
     if wanted.flaws.is_empty() {
         return Ok(wanted);
     }
+    Err(flawed(path, wanted.flaws))
+}
+
+fn flawed(path: &Path, flaws: Vec<Flaw>) -> Error {
     let operation = format!("read the timetable file {}", path.display()).into();
-    Err(Error::Flawed { operation, flaws: wanted.flaws, exit: Exit::Config })
+    Error::Flawed { operation, flaws, exit: Exit::Config }
+}
+
+impl From<FileError> for Error {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Unreadable { path, source } => unreadable(&path, &source),
+            FileError::Flawed { path, flaws } => flawed(&path, flaws),
+            // Of a newer library only.
+            other => {
+                Self::Argument { what: "the timetable file".to_owned(), why: other.to_string() }
+            }
+        }
+    }
 }
 
 /// Returns the file that was named, or the usual one where it is there.
@@ -184,20 +170,28 @@ fn host() -> String {
 
 #[cfg(test)]
 mod tests {
+    use leveret_common::schedule::{Definition, Source};
+    use leveret_common::store::ScheduleEntry;
+
     use super::*;
 
     #[test]
     fn a_long_plan_is_told_in_part_with_its_sum() {
-        let lines = |many: usize| {
-            let changes = (0..many).map(|n| format!("+ s{n}"));
-            changes.chain([format!("{many} to create")]).collect::<Vec<_>>()
+        let told = |many: usize| {
+            let schedules = (0..many).map(|n| {
+                let definition = Definition::new("@daily", "k".parse().unwrap());
+                (format!("s{n:04}").parse().unwrap(), definition)
+            });
+            let source = Source::File { path: "t.toml".to_owned() };
+            told(&Plan::between(source, schedules.collect(), Vec::<ScheduleEntry>::new()))
         };
-        assert_eq!(told(&lines(2)), "\n  + s0\n  + s1\n  2 to create");
-        assert_eq!(told(&lines(0)), "\n  0 to create");
-        let all = told(&lines(MOST_TOLD));
-        assert!(!all.contains("more lines") && all.contains("+ s49"), "{all}");
-        let part = told(&lines(MOST_TOLD + 7));
-        assert!(!part.contains("+ s50") && part.contains("\n  and 7 more lines: "), "{part}");
-        assert!(part.ends_with("\n  57 to create"), "{part}");
+        let sum = |many| format!("\n  {many} to create, 0 to change, 0 to delete, 0 as they are");
+        assert_eq!(told(1), format!("\n  + s0000: \"@daily\", k{}", sum(1)));
+        assert_eq!(told(0), sum(0));
+        let all = told(MOST_TOLD);
+        assert!(!all.contains("more lines") && all.contains("+ s0049"), "{all}");
+        let part = told(MOST_TOLD + 7);
+        assert!(!part.contains("+ s0050") && part.contains("\n  and 7 more lines: "), "{part}");
+        assert!(part.ends_with(&sum(57)), "{part}");
     }
 }

@@ -13,6 +13,17 @@ use crate::diagnose::Diagnose;
 use crate::name::Namespace;
 use crate::store::{Fleet, Leases, Ledger, Letters, Records, Retention, Schedules, Signals};
 
+/// What a process does with its backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Purpose {
+    /// Anything.
+    #[default]
+    Any,
+    /// It puts tasks in and asks about them, and never receives any: what receiving takes in memory
+    /// is saved.
+    Enqueue,
+}
+
 /// Everything a role needs to reach the outside: the seams, the clock and what is shared.
 #[derive(Clone)]
 pub struct Backend {

@@ -101,15 +101,33 @@ impl Definition {
 impl PartialEq for Definition {
     /// Compares what is written: args as text, all else by value.
     fn eq(&self, other: &Self) -> bool {
-        let rest = |one: &Self| {
-            let one = one.clone();
-            (
-                (one.when, one.zone, one.kind, one.args.get().to_owned(), one.queue, one.class),
-                (one.expires, one.timeout, one.max_attempts, one.tags, one.start, one.end),
-                (one.jitter, one.misfire, one.overlap, one.exclude, one.description),
-            )
-        };
-        rest(self) == rest(other)
+        // Taken apart, so that no field is forgotten.
+        let Self {
+            when,
+            zone,
+            kind,
+            args,
+            queue,
+            class,
+            expires,
+            timeout,
+            max_attempts,
+            tags,
+            start,
+            end,
+            jitter,
+            misfire,
+            overlap,
+            exclude,
+            description,
+        } = self;
+        (when, zone, kind) == (&other.when, &other.zone, &other.kind)
+            && args.get() == other.args.get()
+            && (queue, class, expires) == (&other.queue, &other.class, &other.expires)
+            && (timeout, max_attempts) == (&other.timeout, &other.max_attempts)
+            && (tags, start, end) == (&other.tags, &other.start, &other.end)
+            && (jitter, misfire, overlap) == (&other.jitter, &other.misfire, &other.overlap)
+            && (exclude, description) == (&other.exclude, &other.description)
     }
 }
 

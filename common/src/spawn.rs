@@ -57,15 +57,16 @@ impl Spawner {
         }
     }
 
-    /// Starts `work`, which may block, on a thread of its own. It cannot be dropped: it ends when
-    /// it is done, or with the process.
-    pub fn spawn_blocking<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> JoinHandle<T> {
+    /// Starts what blocks its thread in the group, on a thread for such work. It goes to its end
+    /// even if its handle is aborted.
+    pub fn spawn_blocking<T, F>(&self, job: F) -> JoinHandle<T>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
         match &self.runtime {
-            Some(runtime) => self.tracker.spawn_blocking_on(work, runtime),
-            None => self.tracker.spawn_blocking(work),
+            Some(runtime) => self.tracker.spawn_blocking_on(job, runtime),
+            None => self.tracker.spawn_blocking(job),
         }
     }
 

@@ -66,7 +66,9 @@ pub struct Loaded {
     pub made: Duration,
     /// From the start of the next process until it had read them.
     pub read: Duration,
-    /// Peak PSS of that process, in bytes.
+    /// Peak PSS of the process that wrote them, in bytes.
+    pub made_peak: u64,
+    /// Peak PSS of the process that read them, in bytes.
     pub peak: u64,
     /// PSS of that process at rest, in bytes.
     pub rest: u64,
@@ -88,7 +90,8 @@ impl Found {
     pub fn failures(&self) -> Vec<String> {
         let mut failures = Vec::new();
         for loaded in &self.loaded {
-            let Loaded { schedules, read, peak, .. } = *loaded;
+            let Loaded { schedules, read, made_peak, peak, .. } = *loaded;
+            let peak = peak.max(made_peak);
             if read > LOADED_WITHIN {
                 failures.push(format!("{schedules} schedules are read in {read:?}"));
             }
@@ -156,9 +159,9 @@ fn load(on: On, schedules: u64) -> Result<Loaded, Error> {
     write_timetable(&ground, 0, "")?;
     let (_, (_, empty)) = start_and_look(&ground, &config, 0)?;
     write_timetable(&ground, schedules, "")?;
-    let (made, _) = start_and_look(&ground, &config, schedules)?;
+    let (made, (made_peak, _)) = start_and_look(&ground, &config, schedules)?;
     let (read, (peak, rest)) = start_and_look(&ground, &config, schedules)?;
-    Ok(Loaded { schedules, made, read, peak, rest, empty })
+    Ok(Loaded { schedules, made, read, made_peak, peak, rest, empty })
 }
 
 /// Starts a fleet and stops it; tells how long its beat took, and its peak and resting PSS.

@@ -4,7 +4,7 @@
 //! the timetable knows days only. Guards that a file is read whole: everything that is wrong with
 //! it is told at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use leveret_common::name::ScheduleName;
 use leveret_common::schedule::Definition;
@@ -13,6 +13,7 @@ use serde_json::Value as Json;
 use toml::{Table, Value};
 
 use super::json;
+use super::parts::{self, Parts};
 use super::wanted::{Flaw, Wanted};
 use crate::expression::excerpt;
 use crate::timing::Timing;
@@ -24,7 +25,25 @@ const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 type Calendars = BTreeMap<String, Vec<String>>;
 
-pub(super) fn read(text: &str) -> Wanted {
+/// Reads a file and has `take` put its schedules into what `start` makes: part by part where the
+/// file is large, all at once where it is small, unusual or wrong.
+pub(crate) fn gather<T>(
+    text: &str,
+    start: impl Fn() -> T,
+    mut take: impl FnMut(&mut T, Wanted),
+) -> T {
+    if text.len() >= parts::LARGE {
+        let mut taken = start();
+        if read_in_parts(text, |part| take(&mut taken, part)).is_some() {
+            return taken;
+        }
+    }
+    let mut taken = start();
+    take(&mut taken, read_whole(text));
+    taken
+}
+
+fn read_whole(text: &str) -> Wanted {
     let mut wanted = Wanted::default();
     let file: Table = match text.parse() {
         Ok(file) => file,
@@ -34,13 +53,47 @@ pub(super) fn read(text: &str) -> Wanted {
             return wanted;
         }
     };
+    let calendars = read_all_but_schedules(&file, &mut wanted.flaws);
+    read_schedules(&file, &calendars, &mut wanted);
+    wanted
+}
+
+/// Reads a file part by part. Says nothing where anything is wrong or unusual: read as a whole, it
+/// is told with its place in the file.
+fn read_in_parts(text: &str, mut take: impl FnMut(Wanted)) -> Option<()> {
+    let Parts { head, schedules } = parts::take_apart(text);
+    let head: Table = head.parse().ok()?;
+    let mut part = Wanted::default();
+    let calendars = read_all_but_schedules(&head, &mut part.flaws);
+    read_schedules(&head, &calendars, &mut part);
+    let mut names = HashSet::new();
+    let mut take = |part: Wanted| {
+        // One that stands in two parts is allowed for some, and wrong for others.
+        let is_sound =
+            part.flaws.is_empty() && part.schedules.keys().all(|name| names.insert(name.clone()));
+        is_sound.then(|| take(part))
+    };
+    take(part)?;
+    for text in schedules {
+        let mut part = Wanted::default();
+        read_schedules(&text.parse().ok()?, &calendars, &mut part);
+        take(part)?;
+    }
+    Some(())
+}
+
+/// Reads the calendars, and notes what is neither a calendar nor a schedule.
+fn read_all_but_schedules(file: &Table, flaws: &mut Vec<Flaw>) -> Calendars {
     for name in file.keys().filter(|name| !TABLES.contains(&name.as_str())) {
         let problem = Problem::new(name, nearest::unknown("table", name, &TABLES));
-        wanted.flaws.push(Flaw::new("file", problem));
+        flaws.push(Flaw::new("file", problem));
     }
-    let calendars = read_calendars(&file, &mut wanted.flaws);
-    for (name, says) in tables(&file, "schedules", &mut wanted.flaws) {
-        match read_schedule(name, says, &calendars) {
+    read_calendars(file, flaws)
+}
+
+fn read_schedules(file: &Table, calendars: &Calendars, wanted: &mut Wanted) {
+    for (name, says) in tables(file, "schedules", &mut wanted.flaws) {
+        match read_schedule(name, says, calendars) {
             Ok((name, definition)) => {
                 wanted.schedules.insert(name, definition);
             }
@@ -50,7 +103,6 @@ pub(super) fn read(text: &str) -> Wanted {
             }
         }
     }
-    wanted
 }
 
 /// Returns the tables below a table of the file.
@@ -245,5 +297,61 @@ mod tests {
         for begin in begins {
             assert!(found.iter().any(|line| line.starts_with(begin)), "{begin}: {found:#?}");
         }
+    }
+
+    fn read(text: &str) -> Wanted {
+        gather(text, Wanted::default, Wanted::extend)
+    }
+
+    fn in_parts(text: &str) -> Option<Wanted> {
+        let mut all = Wanted::default();
+        read_in_parts(text, |part| all.extend(part)).map(|()| all)
+    }
+
+    /// A file of many schedules, in which `odd` stands somewhere.
+    fn large(odd: &str) -> String {
+        let schedule = |n: usize| {
+            format!(
+                "[schedules.\"s.{n}\"]\nwhen = \"@daily\"\nkind = \"k\"\nexclude = [\"days\"]\n\
+                 [schedules.\"s.{n}\".args]\nn = {n}\n"
+            )
+        };
+        let mut text: String = (0..400).map(schedule).collect();
+        text.push_str(odd);
+        text.extend((400..1_000).map(schedule));
+        text + "[calendars.days]\ndays = [\"12-24\"]\n"
+    }
+
+    #[test]
+    fn a_large_file_says_the_same_in_parts_and_as_a_whole() {
+        for odd in ["", "[schedules.a]\nwhen = \"@hourly\"\nkind = \"k\"\n", "[schedules]\n"] {
+            let text = large(odd);
+            assert!(text.len() > parts::LARGE);
+            let (in_parts, whole) = (in_parts(&text), read_whole(&text));
+            assert!(in_parts.as_ref() == Some(&whole), "{odd}");
+            assert!(whole.schedules.len() >= 1_000 && whole.flaws.is_empty(), "{odd}");
+            let exclude = &whole.schedules.values().last().unwrap().exclude;
+            assert_eq!(exclude, &["12-24"]);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_large_file_is_told_with_its_place_in_it() {
+        let again = "[schedules.\"s.7\"]\nwhen = \"@hourly\"\nkind = \"k\"\n";
+        let far = "[schedules.\"s.900\".tags]\na = \"b\"\n[schedules.\"s.1\".tags]\nb = \"c\"\n";
+        for odd in [again, "[schedules.x]\nwhen = \"61 * * * *\"\n", "[schedules.y\n", "[other]\n"]
+        {
+            let text = large(odd);
+            assert!(in_parts(&text).is_none(), "{odd}");
+            let wanted = read(&text);
+            assert!(!wanted.flaws.is_empty(), "{odd}");
+            assert!(wanted == read_whole(&text), "{odd}");
+        }
+        // Sections that belong together and stand apart are allowed.
+        let text = large(far);
+        assert!(in_parts(&text).is_none());
+        let wanted = read(&text);
+        assert_eq!(wanted.flaws, []);
+        assert_eq!(wanted.schedules[&"s.900".parse().unwrap()].tags.len(), 1);
     }
 }

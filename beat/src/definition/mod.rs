@@ -9,10 +9,13 @@ mod check;
 mod file;
 mod json;
 mod lines;
+mod parts;
 mod wanted;
 mod write;
 
 pub use self::check::{MAX_DESCRIPTION, RESERVED, check, request};
+pub(crate) use self::file::gather;
 pub use self::json::{FIELDS, Named, read, read_named};
+pub(crate) use self::wanted::Fingerprint;
 pub use self::wanted::{Flaw, Wanted};
 pub use self::write::{Line, Written, instant};

@@ -51,7 +51,15 @@ impl Wanted {
     /// Reads a timetable file: `[schedules."report.nightly"]`, `[calendars.holidays]`.
     #[must_use]
     pub fn from_toml(text: &str) -> Self {
-        file::read(text)
+        file::gather(text, Self::default, Self::extend)
+    }
+
+    /// Adds what a further part of the same source says.
+    pub(crate) fn extend(&mut self, part: Self) {
+        let Self { schedules, paused, flaws } = part;
+        self.schedules.extend(schedules);
+        self.paused.extend(paused);
+        self.flaws.extend(flaws);
     }
 
     /// Reads an export: one JSON object a line. Where they come from is not read: they become
@@ -71,19 +79,73 @@ impl Wanted {
         }
         self
     }
+}
 
-    /// Tells contents apart: equal for texts that say the same, whatever their order and form.
-    #[must_use]
-    pub fn fingerprint(&self) -> Uuid {
-        let written: BTreeMap<_, _> =
-            self.schedules.iter().map(|(name, says)| (name, Written::new(says))).collect();
-        let text = serde_json::to_vec(&written).unwrap_or_default();
-        Uuid::new_v5(&Uuid::NAMESPACE_OID, &text)
+/// Tells contents apart: equal for texts that say the same, whatever their order and form.
+#[derive(Debug, Default)]
+pub(crate) struct Fingerprint(Vec<Uuid>);
+
+impl Fingerprint {
+    /// Adds some schedules, each of which is added once.
+    pub(crate) fn add(&mut self, part: &Wanted) {
+        let mut text = Vec::new();
+        for schedule in &part.schedules {
+            text.clear();
+            let written = (schedule.0, Written::new(schedule.1));
+            // Fails for nothing that was read; an empty text is as good as any then.
+            let _ = serde_json::to_writer(&mut text, &written);
+            self.0.push(Uuid::new_v5(&Uuid::NAMESPACE_OID, &text));
+        }
+    }
+
+    /// Returns the fingerprint of all that was added.
+    pub(crate) fn finish(mut self) -> Uuid {
+        self.0.sort_unstable();
+        let all: Vec<u8> = self.0.iter().flat_map(Uuid::as_bytes).copied().collect();
+        Uuid::new_v5(&Uuid::NAMESPACE_OID, &all)
     }
 }
 
 impl FromIterator<(ScheduleName, Definition)> for Wanted {
     fn from_iter<I: IntoIterator<Item = (ScheduleName, Definition)>>(schedules: I) -> Self {
         Self { schedules: schedules.into_iter().collect(), ..Self::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In parts of one schedule each, which makes no difference.
+    fn of(wanted: &Wanted) -> Uuid {
+        let mut fingerprint = Fingerprint::default();
+        for (name, says) in wanted.schedules.iter().rev() {
+            fingerprint.add(&[(name.clone(), says.clone())].into_iter().collect());
+        }
+        let mut whole = Fingerprint::default();
+        whole.add(wanted);
+        let fingerprint = fingerprint.finish();
+        assert_eq!(fingerprint, whole.finish());
+        fingerprint
+    }
+
+    #[test]
+    fn files_that_say_the_same_have_one_fingerprint() {
+        let one = Wanted::from_toml(
+            "[schedules.a]\nwhen = \"@daily\"\nkind = \"k\"\nexpires = \"60m\"\n\
+             [schedules.b]\nwhen = \"@daily\"\nkind = \"k\"\nargs = { x = 1, y = [1] }\n",
+        );
+        let other = Wanted::from_toml(
+            "# the same\n[schedules]\nb = { kind = \"k\", when = \"@daily\", args = { y = [ 1 ], x = 1 } }\n\
+             a = { when = \"@daily\", kind = \"k\", expires = \"1h\", misfire = \"latest\" }",
+        );
+        assert_eq!(one.flaws.len() + other.flaws.len(), 0);
+        assert_eq!(of(&one), of(&other));
+        let third = Wanted::from_toml(
+            "[schedules.a]\nwhen = \"@daily\"\nkind = \"k\"\nexpires = \"59m\"\n\
+             [schedules.b]\nwhen = \"@daily\"\nkind = \"k\"\nargs = { x = 1, y = [1] }\n",
+        );
+        assert_ne!(of(&one), of(&third));
+        assert_ne!(of(&one), of(&Wanted::default()));
     }
 }

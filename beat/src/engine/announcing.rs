@@ -84,7 +84,7 @@ impl Run {
             at: self.now(),
             leads: self.leadership.epoch(),
             schedules: self.roster.len() as u64,
-            file: self.filing.filed.as_ref().map(|filed| filed.info.clone()),
+            file: self.filing.filed.as_ref().map(|filed| filed.info().clone()),
         }
     }
 }

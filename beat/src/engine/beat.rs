@@ -1,6 +1,5 @@
 //! One beat: stands by or leads, and puts in what is due.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +12,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::config::Config;
-use super::filing::{self, Filing};
+use super::filed::Filed;
+use super::filing::Filing;
 use super::jobs::Background;
 use super::leader::{Candidate, Leadership};
 use super::run::Run;
 use super::status::Status;
+use super::teller::{News, Teller};
 
 /// How long a beat that is told to stop finishes what it has begun.
 const FINISH_WITHIN: Duration = Duration::from_secs(5);
@@ -32,20 +33,8 @@ pub struct Beat {
     leadership: Leadership,
     status: Arc<Status>,
     reload: Arc<Notify>,
-}
-
-/// Tells why a beat cannot run.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum BeatError {
-    /// The timetable file cannot be read, or is wrong; the source tells everything that is.
-    #[error("failed to read the timetable file {}: {source}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+    file: Option<Filed>,
+    teller: Teller,
 }
 
 /// Has a beat read its timetable file again. Cheap to clone.
@@ -53,8 +42,8 @@ pub enum BeatError {
 pub struct Reloader(Arc<Notify>);
 
 impl Reloader {
-    /// Asks for the file to be read again; returns at once. What changes is logged, and a file
-    /// that is wrong changes nothing.
+    /// Asks for the file to be read again; returns at once. What changes is logged and told, and a
+    /// file that is wrong changes nothing.
     pub fn reload(&self) {
         self.0.notify_one();
     }
@@ -66,7 +55,23 @@ impl Beat {
     pub fn new(producer: Producer, config: Config) -> Self {
         let leadership = Leadership::default();
         let status = Arc::new(Status::new(config.lease(), leadership.clone()));
-        Self { producer, config, leadership, status, reload: Arc::default() }
+        let (reload, file, teller) = (Arc::default(), None, Teller::default());
+        Self { producer, config, leadership, status, reload, file, teller }
+    }
+
+    /// Has the timetable hold what this file says, whenever this beat leads.
+    #[must_use]
+    pub fn with_file(mut self, file: Filed) -> Self {
+        self.file = Some(file);
+        self
+    }
+
+    /// Has somebody told what becomes of the file, on the beat's own thread: who is told must not
+    /// wait for anything.
+    #[must_use]
+    pub fn telling(mut self, told: impl Fn(&News<'_>) + Send + Sync + 'static) -> Self {
+        self.teller = Teller::new(told);
+        self
     }
 
     /// Returns what probes ask.
@@ -82,20 +87,14 @@ impl Beat {
     }
 
     /// Runs until `stop` is cancelled, then finishes what is in flight and gives its lease back.
-    ///
-    /// # Errors
-    /// When the timetable file cannot be read at the start, or is wrong. Store and broker may be
-    /// away as long as they like.
+    /// Store and broker may be away as long as they like.
     ///
     /// # Cancel safety
     /// Dropped, it ends as if it was killed: another beat goes on where it was.
-    pub async fn run(self, stop: CancellationToken) -> Result<(), BeatError> {
-        let Self { producer, config, leadership, status, reload } = self;
-        let filing = match &config.file {
-            Some(path) => Filing::of(path.clone(), filing::read(path, &producer).await?),
-            None => Filing::default(),
-        };
-        let mut run = Run::new(&producer, &config, status, leadership, filing);
+    pub async fn run(self, stop: CancellationToken) {
+        let Self { producer, config, leadership, status, reload, file, teller } = self;
+        let filing = Filing::of(file);
+        let mut run = Run::new(&producer, &config, (status, leadership), filing, teller);
         let over = CancellationToken::new();
         let candidate = Candidate {
             leases: run.backend.leases.clone(),
@@ -136,6 +135,5 @@ impl Beat {
         over.cancel();
         candidate.await;
         info!("beat has stopped");
-        Ok(())
     }
 }

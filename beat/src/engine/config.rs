@@ -1,6 +1,5 @@
 //! The settings of one beat. Every wait and every batch of the engine has its bound here.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// The longest lead: what a worker waits for itself, so that a task is never early.
@@ -11,8 +10,6 @@ pub const SHORTEST_LEASE: Duration = Duration::from_millis(200);
 /// Settings of one beat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// The timetable file, reconciled when this beat begins to lead and when it is told to.
-    pub file: Option<PathBuf>,
     /// How long the right to lead lives without renewal; at least [`SHORTEST_LEASE`].
     pub lease: Duration,
     /// How long before it is due an occurrence may be handed to the broker; at most
@@ -25,7 +22,6 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            file: None,
             lease: Duration::from_secs(5),
             max_lead: Duration::from_millis(200),
             host: "unknown".to_owned(),

@@ -5,35 +5,27 @@
 //! nothing.
 
 use std::future::poll_fn;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use leveret_common::schedule::Source;
 use leveret_common::store::{BeatInfo, TimetableFile};
 use leveret_common::telemetry::names::field;
-use leveret_producer::Producer;
 use tracing::{debug, error, info, warn};
 
-use super::BeatError;
-use super::jobs::Event;
+use super::filed::{FileError, Filed};
+use super::jobs::{Background, Event};
 use super::leader::Leadership;
 use super::run::Run;
-use crate::definition::Wanted;
+use super::teller::News;
 use crate::timetable::{Applied, Plan, Reason, Timetable, TimetableError};
 
 /// How long to wait before another try to bring the timetable up to the file.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// Longer than bringing a hundred thousand schedules up takes.
 const RECONCILE_WITHIN: Duration = Duration::from_secs(60);
-
-/// A timetable file that was read and has nothing wrong with it.
-#[derive(Debug, Clone)]
-pub(super) struct Filed {
-    pub(super) info: TimetableFile,
-    wanted: Wanted,
-}
 
 /// What became of bringing the timetable up to the file.
 pub(super) type Reconciled = Result<Box<(Plan, Applied)>, Unfiled>;
@@ -55,33 +47,40 @@ pub(super) struct Filing {
     pub(super) path: Option<PathBuf>,
     pub(super) filed: Option<Filed>,
     /// When to bring the timetable up to the file; none where it is.
-    pub(super) due: Option<Instant>,
-    busy: bool,
+    due: Option<Instant>,
+    /// The epoch under which the timetable was brought up to the file, as it is now.
+    held: Option<u64>,
+    /// The epoch under which a plan was made last.
+    planned: Option<u64>,
+    /// The epoch under which the timetable is being brought up to the file now.
+    doing: Option<u64>,
     /// The leader's file, as it was last told that it differs.
     told: Option<TimetableFile>,
 }
 
 impl Filing {
-    pub(super) fn of(path: PathBuf, filed: Filed) -> Self {
-        Self { path: Some(path), filed: Some(filed), ..Self::default() }
+    pub(super) fn of(filed: Option<Filed>) -> Self {
+        let path = filed.as_ref().map(|filed| filed.path().to_owned());
+        Self { path, filed, ..Self::default() }
+    }
+
+    /// Brings the timetable up to the file soon, unless that was done under this epoch already.
+    pub(super) fn hold_under(&mut self, epoch: u64) {
+        if self.filed.is_some() && self.held != Some(epoch) {
+            self.due = Some(Instant::now());
+        }
+    }
+
+    /// Has all of it compared again: the store has forgotten things.
+    pub(super) fn doubt(&mut self) {
+        self.held = None;
+        self.due = self.filed.as_ref().map(|_| Instant::now());
     }
 
     /// Returns when there is something to do.
     pub(super) fn wakes(&self) -> Option<Instant> {
-        self.due.filter(|_| !self.busy)
+        self.due.filter(|_| self.doing.is_none())
     }
-}
-
-/// Reads a timetable file.
-pub(super) async fn read(path: &Path, producer: &Producer) -> Result<Filed, BeatError> {
-    let failed = |source| BeatError::File { path: path.to_owned(), source };
-    let text = tokio::fs::read_to_string(path).await.map_err(|error| failed(error.into()))?;
-    let wanted = Wanted::from_toml(&text).checked(producer);
-    if !wanted.flaws.is_empty() {
-        return Err(failed(TimetableError::Flawed(wanted.flaws).into()));
-    }
-    let (path, fingerprint) = (path.display().to_string(), wanted.fingerprint());
-    Ok(Filed { info: TimetableFile { path, fingerprint }, wanted })
 }
 
 /// Goes on with `job` as long as this beat leads under `epoch`: looked at before each step of it,
@@ -104,27 +103,32 @@ impl Run {
     /// Reads the file again, because somebody asked for it.
     pub(super) fn read_file_again(&mut self) {
         let Some(path) = self.filing.path.clone() else {
-            return info!("this beat has no timetable file to read again");
+            info!("this beat has no timetable file to read again");
+            return self.teller.tell(&News::NoFile);
         };
         let producer = self.gated.clone();
-        self.jobs.start(async move { Event::Reread(read(&path, &producer).await) });
+        self.jobs.start_blocking(move || Event::Reread(Filed::read(&path, &producer)));
     }
 
     /// Takes the file as it is now.
-    pub(super) fn reread(&mut self, read: Result<Filed, BeatError>) {
+    pub(super) fn reread(&mut self, read: Result<Filed, FileError>) {
         match read {
             Ok(filed) => {
                 info!(
-                    { field::FILE } = filed.info.path,
-                    { field::COUNT } = filed.wanted.schedules.len(),
+                    { field::FILE } = filed.info().path,
+                    { field::COUNT } = filed.schedules(),
                     "timetable file is read again"
                 );
+                if self.acting.is_none() {
+                    self.teller.tell(&News::StandsBy { file: &filed });
+                }
                 self.filing.filed = Some(filed);
-                self.filing.due = self.acting.map(|_| Instant::now());
+                self.filing.doubt();
                 self.announcer.now();
             }
             Err(problem) => {
                 error!({ field::ERROR } = %problem, "timetable file is not taken, and changes nothing");
+                self.teller.tell(&News::Refused { why: &problem });
             }
         }
     }
@@ -135,12 +139,20 @@ impl Run {
         let (true, Some(epoch), Some(filed)) = (is_due, self.acts(), &self.filing.filed) else {
             return;
         };
-        let source = Source::File { path: filed.info.path.clone() };
-        let (wanted, timetable) = (filed.wanted.clone(), Timetable::new(self.gated.clone()));
-        (self.filing.busy, self.filing.due) = (true, None);
+        let (filed, spawner) = (filed.clone(), self.jobs.spawner());
+        // All of the timetable was read before this beat acted, so the store is not asked again; but
+        // once it has written to it, what it remembers may be older than that.
+        let is_first = self.filing.planned.replace(epoch) != Some(epoch);
+        let known = is_first.then(|| self.roster.entries().map(Arc::clone).collect());
+        let timetable = Timetable::new(self.gated.clone());
+        (self.filing.doing, self.filing.due) = (Some(epoch), None);
         let leadership = self.leadership.clone();
+        let plan = move |present: Vec<_>| {
+            let filed = filed.clone();
+            Background::blocking(&spawner, move || filed.plan(&present))
+        };
         self.jobs.start(async move {
-            let reconciled = pin!(timetable.reconcile(source, wanted));
+            let reconciled = pin!(timetable.carry_out(known, plan));
             let reconciled = while_leading(&leadership, epoch, reconciled);
             Event::Reconciled(match tokio::time::timeout(RECONCILE_WITHIN, reconciled).await {
                 Ok(Some(done)) => done.map(Box::new).map_err(Unfiled::Failed),
@@ -152,22 +164,19 @@ impl Run {
 
     /// Tells what was changed, or tries again later.
     pub(super) fn reconciled(&mut self, reconciled: Reconciled) {
-        self.filing.busy = false;
+        let epoch = self.filing.doing.take();
         self.follower.look_now();
         match reconciled {
             Ok(done) => {
                 let (plan, applied) = *done;
-                // A file may change a hundred thousand schedules: the life of a process is the last
-                // line, which counts them.
-                let lines = plan.describe();
-                if let Some((sum, changes)) = lines.split_last() {
-                    for change in changes {
-                        debug!({ field::CHANGE } = change, "timetable file");
-                    }
-                    info!({ field::CHANGE } = sum, "timetable file");
-                }
+                // Asked for again meanwhile, it is another file, or another state of the store.
+                self.filing.held = epoch.filter(|_| self.filing.due.is_none());
+                self.tell_plan(&plan);
                 for left in applied.left.iter().filter(|left| left.why == Reason::Lost) {
                     warn!({ field::SCHEDULE } = %left.name, "somebody else changes a schedule all the time, the file's word on it is left out");
+                }
+                if let Some(file) = &self.filing.filed {
+                    self.teller.tell(&News::Holds { file, plan: &plan });
                 }
             }
             Err(problem) => {
@@ -180,12 +189,24 @@ impl Run {
         }
     }
 
+    /// A file may change a hundred thousand schedules: the life of a process is the last line, which
+    /// counts them.
+    fn tell_plan(&self, plan: &Plan) {
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            for change in plan.steps.iter().flat_map(|step| step.describe()) {
+                debug!({ field::CHANGE } = change, "timetable file");
+            }
+        }
+        info!({ field::CHANGE } = plan.sum(), "timetable file");
+    }
+
     /// Says aloud where the leader has another file than this beat: the leader's counts.
     pub(super) fn compare_files(&mut self, beats: &[BeatInfo]) {
         let leader =
             beats.iter().filter(|beat| beat.owner != self.owner).max_by_key(|beat| beat.leads);
         let Some(leader) = leader.filter(|beat| beat.leads.is_some()) else { return };
-        let Some(Filed { info, .. }) = &self.filing.filed else { return };
+        let Some(filed) = &self.filing.filed else { return };
+        let info = filed.info();
         let theirs = leader.file.clone();
         if self.acting.is_some()
             || theirs.as_ref().map(|file| file.fingerprint) == Some(info.fingerprint)

@@ -170,6 +170,7 @@ impl Run {
                 "the store has forgotten the timetable, writing it again"
             );
             self.stand_down();
+            self.filing.doubt();
             self.follower.phase = Phase::Restoring { first: 0, life: known.incarnation };
             return self.follower.look_now();
         }
@@ -262,6 +263,7 @@ impl Run {
         if let Some(epoch) = reading.term.filter(|_| reading.term == self.term) {
             self.act(epoch);
         }
+        self.measure();
     }
 
     /// Takes what the store answered; looks again later where it did not.

@@ -13,7 +13,7 @@ use leveret_common::spawn::Spawner;
 use leveret_common::store::{Advanced, BeatInfo};
 use tokio::task::JoinHandle;
 
-use super::filing::Filed;
+use super::filed::{FileError, Filed};
 use super::following::Page;
 use super::looking::Seen;
 use super::moving::Moves;
@@ -39,7 +39,7 @@ pub(super) enum Event {
     /// The beat was announced; with the beats there are, where they were asked for.
     Announced(Result<Option<Vec<BeatInfo>>, Trouble>),
     /// The timetable file was read again.
-    Reread(Result<Filed, super::BeatError>),
+    Reread(Result<Filed, FileError>),
     /// The timetable file was reconciled.
     Reconciled(super::filing::Reconciled),
 }
@@ -60,6 +60,16 @@ impl Jobs {
         self.running.push(Background::new(&self.spawner, job));
     }
 
+    /// Starts a job that computes for long, where it holds up nothing else.
+    pub(super) fn start_blocking(&self, job: impl FnOnce() -> Event + Send + 'static) {
+        self.running.push(Background::blocking(&self.spawner, job));
+    }
+
+    /// Returns what starts a part of a job.
+    pub(super) fn spawner(&self) -> Spawner {
+        self.spawner.clone()
+    }
+
     /// Waits for the next job to end; for ever where none runs.
     ///
     /// # Cancel safety
@@ -77,6 +87,11 @@ impl Jobs {
 impl<T: Send + 'static> Background<T> {
     pub(super) fn new(spawner: &Spawner, future: impl Future<Output = T> + Send + 'static) -> Self {
         Self(spawner.spawn(future))
+    }
+
+    /// Starts what computes for long.
+    pub(super) fn blocking(spawner: &Spawner, part: impl FnOnce() -> T + Send + 'static) -> Self {
+        Self(spawner.spawn_blocking(part))
     }
 }
 

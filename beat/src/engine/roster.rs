@@ -270,6 +270,11 @@ impl Roster {
         (0_u32..).zip(&self.rows).filter(|(_, row)| row.is_some()).map(|(number, _)| number)
     }
 
+    /// Lists all entries, as the store said them last.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Arc<ScheduleEntry>> {
+        self.rows.iter().flatten().map(|row| &row.entry)
+    }
+
     /// Tells whether no row has this number or a higher one.
     pub(super) fn ends_at(&self, row: u32) -> bool {
         row as usize >= self.rows.len()

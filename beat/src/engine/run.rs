@@ -28,6 +28,7 @@ use super::observe;
 use super::patience::Trouble;
 use super::roster::{Roster, Stage};
 use super::status::Status;
+use super::teller::Teller;
 
 /// A clock that goes back by so much was set.
 const SET_BACK: Duration = Duration::from_secs(1);
@@ -50,6 +51,7 @@ pub(super) struct Run {
     pub(super) agenda: Agenda,
     pub(super) mover: Mover,
     pub(super) filing: Filing,
+    pub(super) teller: Teller,
     pub(super) announcer: Announcer,
     pub(super) lead: Lead,
     pub(super) measured: observe::Measured,
@@ -68,9 +70,9 @@ impl Run {
     pub(super) fn new(
         producer: &Producer,
         config: &Config,
-        status: Arc<Status>,
-        leadership: Leadership,
+        (status, leadership): (Arc<Status>, Leadership),
         filing: Filing,
+        teller: Teller,
     ) -> Self {
         let backend = producer.backend().clone();
         let owner = Owner::mint();
@@ -91,6 +93,7 @@ impl Run {
             agenda: Agenda::new(),
             mover: Mover::default(),
             filing,
+            teller,
             lead: Lead::new(config.max_lead()),
             measured: observe::Measured::default(),
             term: None,
@@ -125,7 +128,9 @@ impl Run {
     /// Returns how long there is nothing to do.
     pub(super) fn idle_for(&self) -> Duration {
         let wait = |at: Instant| at.saturating_duration_since(Instant::now());
-        let own = [self.follower.wakes(), self.filing.wakes(), Some(self.announcer.next)];
+        // What the file says waits for as long as this beat stands by.
+        let files = self.acts().and_then(|_| self.filing.wakes());
+        let own = [self.follower.wakes(), files, Some(self.announcer.next)];
         let due = self.acting.and_then(|_| self.agenda.idle_for(self.now(), self.lead.get()));
         let moves = self.acting.and_then(|_| self.mover.wakes()).map(wait);
         let own = own.into_iter().flatten().map(wait);
@@ -162,7 +167,7 @@ impl Run {
     pub(super) fn act(&mut self, epoch: u64) {
         self.acting = Some(epoch);
         self.acted = Some((epoch, 0));
-        self.filing.due = self.filing.filed.as_ref().map(|_| Instant::now());
+        self.filing.hold_under(epoch);
         for row in self.roster.all().collect::<Vec<_>>() {
             if let Some(known) = self.roster.get_mut(row) {
                 known.failures = 0;
@@ -243,9 +248,13 @@ impl Run {
     }
 
     fn observe(&mut self) {
-        if self.observed.elapsed() < self.pace {
-            return;
+        if self.observed.elapsed() >= self.pace {
+            self.measure();
         }
+    }
+
+    /// Writes down the state for whoever measures.
+    pub(super) fn measure(&mut self) {
         self.observed = Instant::now();
         self.look_at_clock();
         let oldest = self.acting.and_then(|_| self.agenda.oldest());

@@ -1,5 +1,6 @@
 //! Carries a plan out, step by step, and tells what somebody else got in the way of.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use leveret_common::clock::Millis;
@@ -18,6 +19,9 @@ const CHUNK: usize = 200;
 const LOOK_BACK: Duration = Duration::from_secs(60);
 /// How often a source plans anew where somebody else changed what it was about to.
 const TRIES: usize = 3;
+
+/// All entries of a timetable, or what somebody knows of them.
+pub(crate) type Entries = Vec<Arc<ScheduleEntry>>;
 
 /// What became of a plan.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -73,15 +77,20 @@ impl Timetable {
     /// Reads only.
     pub async fn plan(&self, source: Source, wanted: Wanted) -> Result<Plan, TimetableError> {
         let wanted = wanted.checked(&self.producer);
-        let mut present = Vec::new();
+        Ok(Plan::between(source, wanted, self.all().await?))
+    }
+
+    /// Reads all entries.
+    async fn all(&self) -> Result<Entries, TimetableError> {
+        let mut all = Vec::new();
         let mut behind = None;
         loop {
             let page = self.store().page(behind.as_ref(), PAGE).await?;
             let is_last = page.len() < PAGE;
             behind = page.last().map(|last| last.entry.name.clone());
-            present.extend(page.into_iter().map(|scheduled| scheduled.entry));
+            all.extend(page.into_iter().map(|scheduled| Arc::new(scheduled.entry)));
             if is_last {
-                return Ok(Plan::between(source, wanted, present));
+                return Ok(all);
             }
         }
     }
@@ -95,23 +104,18 @@ impl Timetable {
     ///
     /// # Cancel safety
     /// Dropped, any of the steps may or may not have been taken: plan again.
-    pub async fn apply(&self, plan: Plan) -> Result<Applied, TimetableError> {
+    pub async fn apply(&self, plan: &Plan) -> Result<Applied, TimetableError> {
         let Plan { source, steps, flaws } = plan;
         if !flaws.is_empty() {
-            return Err(TimetableError::Flawed(flaws));
+            return Err(TimetableError::Flawed(flaws.clone()));
         }
         let mut applied = Applied::default();
         let is_to_change = steps.iter().any(|step| step.what.changes());
         let now = self.now();
-        let since = if is_to_change { self.since(&source, now).await? } else { now };
-        let mut steps = steps.into_iter().peekable();
-        while steps.peek().is_some() {
-            let mut chunk = Vec::with_capacity(CHUNK);
-            for step in steps.by_ref().take(CHUNK) {
-                if let Some(change) = change(step, &source, (now, since), &mut applied) {
-                    chunk.push(change);
-                }
-            }
+        let since = if is_to_change { self.since(source, now).await? } else { now };
+        for steps in steps.chunks(CHUNK) {
+            let ask = |step| change(step, source, (now, since), &mut applied);
+            let chunk: Vec<_> = steps.iter().filter_map(ask).collect();
             if chunk.is_empty() {
                 continue;
             }
@@ -137,16 +141,41 @@ impl Timetable {
         source: Source,
         wanted: Wanted,
     ) -> Result<(Plan, Applied), TimetableError> {
-        let plan = self.plan(source.clone(), wanted.clone()).await?;
-        let mut applied = self.apply(plan.clone()).await?;
+        let wanted = wanted.checked(&self.producer);
+        let plan = |present| {
+            let plan = Plan::between(source.clone(), wanted.clone(), present);
+            std::future::ready(plan)
+        };
+        self.carry_out(None, plan).await
+    }
+
+    /// Does as [`Timetable::reconcile`] with what `plan` makes of all entries. The first plan may be
+    /// made of those that somebody has read a moment ago: what has changed since is planned anew.
+    ///
+    /// # Errors
+    /// As for [`Timetable::apply`].
+    ///
+    /// # Cancel safety
+    /// As for [`Timetable::apply`].
+    pub(crate) async fn carry_out<P: Future<Output = Plan>>(
+        &self,
+        known: Option<Entries>,
+        plan: impl Fn(Entries) -> P,
+    ) -> Result<(Plan, Applied), TimetableError> {
+        let known = match known {
+            Some(known) => known,
+            None => self.all().await?,
+        };
+        let first = plan(known).await;
+        let mut applied = self.apply(&first).await?;
         for _ in 1..TRIES {
             if applied.lost().next().is_none() {
                 break;
             }
-            let again = self.plan(source.clone(), wanted.clone()).await?;
-            applied.go_on(self.apply(again).await?);
+            let again = plan(self.all().await?).await;
+            applied.go_on(self.apply(&again).await?);
         }
-        Ok((plan, applied))
+        Ok((first, applied))
     }
 
     /// Returns the instant from which on the occurrences of a new entry count.
@@ -165,18 +194,23 @@ impl Timetable {
 
 /// Returns the change that a step asks for; notes those that ask for none.
 fn change(
-    step: Step,
+    step: &Step,
     source: &Source,
     (now, since): (Millis, Millis),
     applied: &mut Applied,
 ) -> Option<Change> {
     let Step { name, what } = step;
+    let name = name.clone();
     match what {
         What::Keep => applied.kept += 1,
-        What::Held { by } => applied.left.push(Left { name, why: Reason::Held(by) }),
-        What::Present { from } => applied.left.push(Left { name, why: Reason::Present(from) }),
+        What::Held { by } => {
+            applied.left.push(Left { name, why: Reason::Held(by.clone()) });
+        }
+        What::Present { from } => {
+            applied.left.push(Left { name, why: Reason::Present(from.clone()) });
+        }
         What::Delete { revision } => {
-            return Some(Change { name, expected: Some(revision), entry: None });
+            return Some(Change { name, expected: Some(*revision), entry: None });
         }
         What::Create { to, is_paused } => {
             let by = match source {
@@ -184,14 +218,18 @@ fn change(
                 Source::File { .. } | Source::Code { .. } => source.to_string(),
             };
             let paused = is_paused.then_some(Paused { at: now, by, why: None });
-            let new = new_entry(&name, *to, source.clone(), now);
+            let new = new_entry(&name, (**to).clone(), source.clone(), now);
             let entry = Some(ScheduleEntry { since, paused, ..new });
             return Some(Change { name, expected: None, entry });
         }
         What::Change { from, to, source, .. } => {
             let expected = Some(from.revision);
-            let entry = Some(changed_entry(*from, *to, source, now));
-            return Some(Change { name, expected, entry });
+            let (from, to) = ((**from).clone(), (**to).clone());
+            return Some(Change {
+                name,
+                expected,
+                entry: Some(changed_entry(from, to, source.clone(), now)),
+            });
         }
     }
     None

@@ -21,6 +21,7 @@ pub use self::error::TimetableError;
 pub use self::look::{MAX_UPCOMING, Seen, Upcoming};
 pub use self::now::{Backfilled, MAX_BACKFILL, PutIn, Range};
 pub use self::plan::{Difference, Plan, Step, What, differences, is_same_owner};
+pub(crate) use self::plan::{Planner, counted};
 
 /// Most schedules that are read or written at a time.
 pub const PAGE: usize = 1_000;

@@ -3,6 +3,7 @@
 //! Pure. Guards that one source never touches what belongs to another, and that a plan that was
 //! carried out leaves nothing to do.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use leveret_common::name::ScheduleName;
@@ -89,28 +90,11 @@ impl Plan {
     pub fn between(
         source: Source,
         wanted: Wanted,
-        present: impl IntoIterator<Item = ScheduleEntry>,
+        present: impl IntoIterator<Item: Borrow<ScheduleEntry>>,
     ) -> Self {
-        let mut steps = BTreeMap::new();
-        let Wanted { mut schedules, paused, flaws } = wanted;
-        for entry in present {
-            let what = match schedules.remove(&entry.name) {
-                Some(_) if !is_same_owner(&source, &entry.source) => {
-                    What::Held { by: entry.source.clone() }
-                }
-                Some(to) => change(&entry, to, source.clone()),
-                None if is_same_owner(&source, &entry.source) => {
-                    What::Delete { revision: entry.revision }
-                }
-                None => continue,
-            };
-            steps.insert(entry.name, what);
-        }
-        for (name, to) in schedules {
-            let is_paused = paused.contains(&name);
-            steps.insert(name, What::Create { to: Box::new(to), is_paused });
-        }
-        Self::of(source, steps, flaws)
+        let mut planner = Planner::new(source, present);
+        planner.want(wanted);
+        planner.finish()
     }
 
     /// Plans how what `source` brings along is added to `present`, the entries of these names.
@@ -135,7 +119,7 @@ impl Plan {
                 }
                 Some(entry) => {
                     let made_by = entry.source.clone();
-                    match change(&entry, to, made_by.clone()) {
+                    match change(&entry, to, &made_by) {
                         What::Change { .. } if !replace => What::Present { from: made_by },
                         what => what,
                     }
@@ -163,6 +147,13 @@ impl Plan {
     pub fn describe(&self) -> Vec<String> {
         let mut lines: Vec<_> = self.flaws.iter().map(|flaw| format!("! {flaw}")).collect();
         lines.extend(self.steps.iter().flat_map(Step::describe));
+        lines.push(self.sum());
+        lines
+    }
+
+    /// Says with numbers what it does.
+    #[must_use]
+    pub fn sum(&self) -> String {
         let count = |is: fn(&What) -> bool| self.steps.iter().filter(|step| is(&step.what)).count();
         let mut line = format!(
             "{} to create, {} to change, {} to delete, {} as they are",
@@ -178,8 +169,57 @@ impl Plan {
         if !self.flaws.is_empty() {
             line.push_str(&format!("; {} wrong, so nothing is done", counted(self.flaws.len())));
         }
-        lines.push(line);
-        lines
+        line
+    }
+}
+
+/// Makes a plan from what a source wants, however many parts that comes in.
+#[derive(Debug)]
+pub(crate) struct Planner<E> {
+    source: Source,
+    /// The entries that nobody has said to want, by name.
+    present: BTreeMap<ScheduleName, E>,
+    steps: BTreeMap<ScheduleName, What>,
+    flaws: Vec<Flaw>,
+}
+
+impl<E: Borrow<ScheduleEntry>> Planner<E> {
+    /// Begins with all entries of the timetable.
+    pub(crate) fn new(source: Source, present: impl IntoIterator<Item = E>) -> Self {
+        let named = |entry: E| (entry.borrow().name.clone(), entry);
+        let present = present.into_iter().map(named).collect();
+        Self { source, present, steps: BTreeMap::new(), flaws: Vec::new() }
+    }
+
+    /// Takes what the source wants, or a part of it.
+    pub(crate) fn want(&mut self, part: Wanted) {
+        let Wanted { schedules, paused, flaws } = part;
+        for (name, to) in schedules {
+            let what = match self.present.remove(&name) {
+                None => What::Create { to: Box::new(to), is_paused: paused.contains(&name) },
+                Some(entry) => {
+                    let entry = entry.borrow();
+                    match is_same_owner(&self.source, &entry.source) {
+                        true => change(entry, to, &self.source),
+                        false => What::Held { by: entry.source.clone() },
+                    }
+                }
+            };
+            self.steps.insert(name, what);
+        }
+        self.flaws.extend(flaws);
+    }
+
+    /// Returns the plan, once everything that is wanted is said.
+    pub(crate) fn finish(self) -> Plan {
+        let Self { source, present, mut steps, flaws } = self;
+        for (name, entry) in present {
+            let entry = entry.borrow();
+            if is_same_owner(&source, &entry.source) {
+                steps.insert(name, What::Delete { revision: entry.revision });
+            }
+        }
+        Plan::of(source, steps, flaws)
     }
 }
 
@@ -230,7 +270,7 @@ impl Difference {
 }
 
 /// Says how many things are, or one is.
-pub(super) fn counted(things: usize) -> String {
+pub(crate) fn counted(things: usize) -> String {
     if things == 1 { "one thing is".to_owned() } else { format!("{things} things are") }
 }
 
@@ -249,21 +289,22 @@ pub fn is_same_owner(source: &Source, other: &Source) -> bool {
 }
 
 /// Compares an entry with what it is to say, and where it is to come from.
-fn change(from: &ScheduleEntry, to: Definition, source: Source) -> What {
+fn change(from: &ScheduleEntry, to: Definition, source: &Source) -> What {
     // Most of a large timetable is as it was; what differs is worked out for the rest.
-    if from.source == source && from.definition == to {
+    if from.source == *source && from.definition == to {
         return What::Keep;
     }
     let mut differences = differences(&from.definition, &to);
-    if from.source != source {
+    if from.source != *source {
         let quoted = |source: &Source| Some(format!("{:?}", source.to_string()));
-        let (old, new) = (quoted(&from.source), quoted(&source));
+        let (old, new) = (quoted(&from.source), quoted(source));
         differences.push(Difference { field: "source".to_owned(), old, new });
     }
     if differences.is_empty() {
         return What::Keep;
     }
-    What::Change { from: Box::new(from.clone()), to: Box::new(to), source, differences }
+    let (from, to) = (Box::new(from.clone()), Box::new(to));
+    What::Change { from, to, source: source.clone(), differences }
 }
 
 /// Lists the fields in which two schedules differ.
@@ -450,7 +491,11 @@ mod tests {
     #[test]
     fn one_flaw_is_told_as_one() {
         let flaws = vec![Flaw::new("a", Problem::new("when", "no"))];
-        let plan = Plan::between(source(0), Wanted { flaws, ..Wanted::default() }, []);
+        let plan = Plan::between(
+            source(0),
+            Wanted { flaws, ..Wanted::default() },
+            Vec::<ScheduleEntry>::new(),
+        );
         let counts = "0 to create, 0 to change, 0 to delete, 0 as they are; one thing is wrong, so \
                       nothing is done";
         assert_eq!(plan.describe(), ["! a: when: no", counts]);

@@ -62,7 +62,7 @@ async fn a_file_is_reconciled_and_touches_nothing_else(world: World) {
             "1 to create, 1 to change, 1 to delete, 1 as they are, 2 left alone",
         ]
     );
-    let applied = world.timetable.apply(plan).await.unwrap();
+    let applied = world.timetable.apply(&plan).await.unwrap();
     let expected = Applied {
         created: vec![(named("d"), 1)],
         changed: vec![(named("b"), 3)],
@@ -88,7 +88,7 @@ async fn a_file_is_reconciled_and_touches_nothing_else(world: World) {
     let moved = world.timetable.plan(file("new.toml"), wanted(&[("c", "@weekly")])).await.unwrap();
     let said = "    source: \"the file t.toml\" -> \"the file new.toml\"";
     assert!(moved.describe().contains(&said.to_owned()), "{:?}", moved.describe());
-    world.timetable.apply(moved).await.unwrap();
+    world.timetable.apply(&moved).await.unwrap();
     let taken = world.entry("c").await;
     assert_eq!((taken.source, taken.since), (file("new.toml"), since));
 }
@@ -131,7 +131,7 @@ async fn what_somebody_changes_meanwhile_is_told_and_left(world: World) {
         .unwrap();
     world.timetable.pause(&named("a"), "anna", None).await.unwrap();
     world.timetable.create(&named("c"), says("@yearly"), "anna").await.unwrap();
-    let applied = world.timetable.apply(plan).await.unwrap();
+    let applied = world.timetable.apply(&plan).await.unwrap();
     let lost: Vec<_> = applied.lost().map(ToString::to_string).collect();
     assert_eq!(lost, ["a", "c"]);
     assert_eq!(applied.changed, [(named("b"), 2)]);
@@ -169,7 +169,7 @@ async fn an_export_is_imported_again(world: World) {
         let (timetable, text) = (world.timetable.clone(), text.clone());
         async move {
             let plan = timetable.plan_import(Wanted::from_lines(&text), replace, by).await.unwrap();
-            (plan.describe(), timetable.apply(plan).await.unwrap())
+            (plan.describe(), timetable.apply(&plan).await.unwrap())
         }
     };
     // What is there and the same is kept, wherever it comes from.
@@ -233,7 +233,7 @@ async fn a_file_with_one_wrong_schedule_changes_nothing_and_everything_wrong_is_
     has("! c: max_attempts: it is 0");
     has("! e: max_attempts: it is 0; it must be within 1 and 1000");
     assert!(said.last().unwrap().ends_with("5 things are wrong, so nothing is done"), "{said:#?}");
-    let error = world.timetable.apply(plan).await.unwrap_err();
+    let error = world.timetable.apply(&plan).await.unwrap_err();
     assert!(matches!(&error, TimetableError::Flawed(flaws) if flaws.len() == 5), "{error}");
     assert!(error.to_string().starts_with("nothing was changed, because 5 things are wrong: "));
     assert_eq!(world.names().await, ["a"]);

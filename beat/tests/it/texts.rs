@@ -141,26 +141,6 @@ fn lines_are_read_in_both_forms_and_tell_where_they_are_wrong() {
 }
 
 #[test]
-fn files_that_say_the_same_have_one_fingerprint() {
-    let one = Wanted::from_toml(
-        "[schedules.a]\nwhen = \"@daily\"\nkind = \"k\"\nexpires = \"60m\"\n\
-         [schedules.b]\nwhen = \"@daily\"\nkind = \"k\"\nargs = { x = 1, y = [1] }\n",
-    );
-    let other = Wanted::from_toml(
-        "# the same\n[schedules]\nb = { kind = \"k\", when = \"@daily\", args = { y = [ 1 ], x = 1 } }\n\
-         a = { when = \"@daily\", kind = \"k\", expires = \"1h\", misfire = \"latest\" }",
-    );
-    assert_eq!(one.flaws.len() + other.flaws.len(), 0);
-    assert_eq!(one.fingerprint(), other.fingerprint());
-    let third = Wanted::from_toml(
-        "[schedules.a]\nwhen = \"@daily\"\nkind = \"k\"\nexpires = \"59m\"\n\
-         [schedules.b]\nwhen = \"@daily\"\nkind = \"k\"\nargs = { x = 1, y = [1] }\n",
-    );
-    assert_ne!(one.fingerprint(), third.fingerprint());
-    assert_ne!(one.fingerprint(), Wanted::default().fingerprint());
-}
-
-#[test]
 fn instants_are_written_in_rfc_3339_and_defaults_not_at_all() {
     let mut definition = says("@daily");
     definition.start = Some(NOON);

@@ -130,6 +130,7 @@ impl World {
             heartbeat: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
             payload_limit: PAYLOAD,
+            receives: true,
             client_name: "beat tests".to_owned(),
         };
         let broker = RabbitMq::connect(config, Arc::new(SystemClock), &spawner).await.unwrap();

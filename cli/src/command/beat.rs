@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use leveret_beat::engine::Status;
+use leveret_common::backend::Purpose;
 use leveret_common::config::Settings;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -25,7 +26,7 @@ pub(super) async fn run(
     format: Format,
 ) -> Result<(), Error> {
     assemble::require_servers(&settings, "beat")?;
-    assemble::play(settings, "beat", signals, async |ground, stop| {
+    assemble::play(settings, "beat", Purpose::Enqueue, signals, async |ground, stop| {
         keep(ground, hangups, stop, format).await
     })
     .await
@@ -37,7 +38,7 @@ async fn keep(
     stop: CancellationToken,
     format: Format,
 ) -> Result<(), Error> {
-    let timekeeper = Timekeeper::new(ground).await?;
+    let timekeeper = Timekeeper::new(ground)?;
     let listen = ground.settings.beat.listen;
     let status = timekeeper.status();
     let readiness = Arc::new(move || readiness(&status));
@@ -49,7 +50,7 @@ async fn keep(
     });
     report::one(format, &["probe", "timetable", "schedules"], &shown)?;
     let keeping = timekeeper.run(hangups, stop.clone());
-    ground.probed(probe, keeping, stop, "run the beat").await??;
+    ground.probed(probe, keeping, stop, "run the beat").await?;
     Ok(())
 }
 

@@ -7,6 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use leveret_common::backend::Purpose;
 use leveret_common::config::Settings;
 use leveret_common::name::QueueName;
 use leveret_common::retry::RetryPolicy;
@@ -34,7 +35,7 @@ pub(super) async fn run(
     hangups: Hangups,
     format: Format,
 ) -> Result<(), Error> {
-    assemble::play(settings, "dev", signals, async |ground, stop| {
+    assemble::play(settings, "dev", Purpose::Any, signals, async |ground, stop| {
         serve(ground, hangups, stop, format).await
     })
     .await
@@ -50,11 +51,11 @@ async fn serve(
     let registry = registry(settings)?;
     let queues = queues(settings);
     let kinds = registry.names().map(ToString::to_string).collect::<Vec<_>>();
-    let timekeeper = Timekeeper::new(ground).await?;
+    let timekeeper = Timekeeper::new(ground)?;
     let shown = Shown {
         kinds,
         queues: queues.iter().map(ToString::to_string).collect(),
-        timetable: timekeeper.file(),
+        timetable: timekeeper.file().map(str::to_owned),
         schedules: timekeeper.schedules(),
     };
     let worker = ground.worker(registry, queues)?;
@@ -66,7 +67,7 @@ async fn serve(
     let beat = ground.start(timekeeper.run(hangups, stop.clone()), stop.clone());
     gateway.run(stop).await;
     let performed = worker.ended("run the worker").await;
-    beat.ended("run the beat").await??;
+    beat.ended("run the beat").await?;
     Ok(performed??)
 }
 

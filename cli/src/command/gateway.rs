@@ -1,5 +1,6 @@
 //! `leveret gateway`: the HTTP door as a process of its own.
 
+use leveret_common::backend::Purpose;
 use leveret_common::config::Settings;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,7 @@ use crate::signals::Signals;
 /// Dropped, requests are cut.
 pub(super) async fn run(settings: Settings, signals: Signals, format: Format) -> Result<(), Error> {
     assemble::require_servers(&settings, "gateway")?;
-    assemble::play(settings, "gateway", signals, async |ground, stop| {
+    assemble::play(settings, "gateway", Purpose::Any, signals, async |ground, stop| {
         answer(ground, stop, format).await
     })
     .await

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::Backend;
+use super::{Backend, Purpose};
 use crate::broker::rabbitmq::{self, RabbitMq};
 use crate::broker::{Broker, BrokerError};
 use crate::clock::SharedClock;
@@ -56,6 +56,23 @@ impl Backend {
         clock: SharedClock,
         spawner: &Spawner,
     ) -> Result<Self, OpenError> {
+        Self::open_to(Purpose::Any, settings, client_name, clock, spawner).await
+    }
+
+    /// Opens what the settings name, as [`Self::open`] does, for one purpose.
+    ///
+    /// # Errors
+    /// As for [`Self::open`].
+    ///
+    /// # Cancel safety
+    /// As for [`Self::open`].
+    pub async fn open_to(
+        purpose: Purpose,
+        settings: &Settings,
+        client_name: &str,
+        clock: SharedClock,
+        spawner: &Spawner,
+    ) -> Result<Self, OpenError> {
         let RetentionSettings { record, result, .. } = settings.retention;
         let retention = Retention { record, result };
         let Some((broker, store)) = servers(settings, client_name, retention) else {
@@ -73,6 +90,7 @@ impl Backend {
         // Redis first: it answers in a millisecond, and a failure leaves no connection open.
         let results = celery_results(settings);
         let redis = Redis::connect_with(store, results, spawner).await?;
+        let broker = rabbitmq::Config { receives: purpose == Purpose::Any, ..broker };
         let rabbitmq = RabbitMq::connect(broker, Arc::clone(&clock), spawner).await?;
         for warning in redis.warnings() {
             tracing::warn!(warning, "the store is set up with a risk");
@@ -158,6 +176,7 @@ fn servers(
         connect_timeout: settings.broker.connect_timeout,
         payload_limit: LARGEST_MESSAGE,
         client_name: client_name.to_owned(),
+        receives: true,
     };
     let store = redis::Config {
         url: store_url.expose().to_owned(),

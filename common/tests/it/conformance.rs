@@ -97,6 +97,7 @@ async fn open_rabbitmq(
         heartbeat: Duration::from_secs(10),
         connect_timeout: Duration::from_secs(10),
         payload_limit: PAYLOAD_LIMIT,
+        receives: true,
         client_name: "conformance".to_owned(),
     };
     RabbitMq::connect(config, clock(), &spawner).await.expect("the broker is reached")

@@ -5,6 +5,7 @@
 //! well, so that a case kills no connection but its own. Alarms and freezes need a [`Node`].
 
 mod alarms;
+mod busy;
 mod delays;
 mod diagnosis;
 mod node;
@@ -24,7 +25,7 @@ use leveret_common::broker::{
 };
 use leveret_common::clock::{Clock, SystemClock};
 use leveret_common::diagnose::{Diagnose, Health};
-use leveret_common::envelope::Wire;
+use leveret_common::envelope::{HeaderValue, Wire};
 use leveret_common::name::{Lane, Namespace};
 use leveret_common::spawn::Spawner;
 use leveret_common::testkit::eventually;
@@ -74,6 +75,7 @@ fn config(url: &str, namespace: &Namespace) -> Config {
         publish_deadline: Duration::from_secs(10),
         publish_window: 256,
         heartbeat: Duration::from_secs(10),
+        receives: true,
         connect_timeout: Duration::from_secs(10),
         payload_limit: LIMIT,
         client_name: namespace.to_string(),
@@ -199,6 +201,24 @@ async fn a_tls_url_on_a_plain_port_is_an_error_and_no_panic(host: VirtualHost) {
     let error = connect(config(&url, &fresh_namespace())).await.err().unwrap().to_string();
     assert!(error.contains("TLS on"), "{error}");
     assert!(error.contains("are host, port and TLS of broker.url right?"), "{error}");
+}
+
+async fn one_that_only_puts_in_moves_large_messages_and_receives_none(host: VirtualHost) {
+    let on = Fixture::new(host).await;
+    let alone =
+        Config { receives: false, payload_limit: 1 << 20, ..config(&on.host.url, &on.namespace) };
+    let alone = connect(alone).await.unwrap();
+    let mut large = wire(&"x".repeat(500_000));
+    large.headers.insert("lv-tags".to_owned(), HeaderValue::Text("y".repeat(100_000)));
+    let sent = alone.publish(&[Publish { to: to("mail"), wire: large }]).await.remove(0);
+    sent.unwrap();
+    assert_eq!(alone.survey(&[place("mail")]).await.unwrap()[0].depth, 1);
+    let refused = alone.consume(&place("mail"), 1).await.err().unwrap().to_string();
+    assert!(refused.contains("opened to put tasks in only"), "{refused}");
+    let consumer = on.broker.consume(&place("mail"), 1).await.unwrap();
+    let delivery = one(&consumer).await;
+    assert_eq!(delivery.wire.body.len(), 500_000);
+    alone.close().await;
 }
 
 async fn a_difference_in_topology_is_told_by_name(host: VirtualHost) {
@@ -414,6 +434,7 @@ on_both![
     a_wrong_password_is_told_apart_and_not_printed,
     a_missing_vhost_is_told_apart,
     a_tls_url_on_a_plain_port_is_an_error_and_no_panic,
+    one_that_only_puts_in_moves_large_messages_and_receives_none,
     a_difference_in_topology_is_told_by_name,
     killed_connections_come_back_and_old_receipts_are_gone,
     what_was_confirmed_survives_killed_connections,

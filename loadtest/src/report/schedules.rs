@@ -31,7 +31,8 @@ fn machine(found: &Found) -> Value {
 fn of_loaded(loaded: &Loaded) -> Value {
     json!({
         "schedules": loaded.schedules, "made_seconds": loaded.made.as_secs_f64(),
-        "read_seconds": loaded.read.as_secs_f64(), "peak_pss_bytes": loaded.peak,
+        "read_seconds": loaded.read.as_secs_f64(),
+        "made_peak_pss_bytes": loaded.made_peak, "peak_pss_bytes": loaded.peak,
         "rest_pss_bytes": loaded.rest, "empty_pss_bytes": loaded.empty,
         "bytes_per_schedule": loaded.each(),
     })
@@ -49,8 +50,8 @@ fn people(found: &Found) -> Table {
         row(format!("{n} schedules made in"), seconds(loaded.made));
         row(format!("{n} schedules read at the next start in"), seconds(loaded.read));
         row(
-            format!("{n} schedules, PSS at most, at rest, without any"),
-            [loaded.peak, loaded.rest, loaded.empty].map(mebibytes).join(", "),
+            format!("{n} schedules, PSS at most as made, at most, at rest, without any"),
+            [loaded.made_peak, loaded.peak, loaded.rest, loaded.empty].map(mebibytes).join(", "),
         );
         row(format!("{n} schedules, each"), format!("{} bytes", loaded.each()));
     }

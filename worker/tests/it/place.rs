@@ -147,6 +147,7 @@ impl Place {
             heartbeat: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),
             payload_limit: 1 << 20,
+            receives: true,
             client_name: "test".to_owned(),
         };
         let store = Redis::connect(store, &spawner).await.unwrap();

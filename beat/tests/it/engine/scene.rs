@@ -1,12 +1,13 @@
 //! A scene for one test: a world, a clock that can be set, watched seams, and beats in this process.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use leveret_beat::engine::{Beat, BeatError, Config, Reloader, Status};
+use leveret_beat::engine::{Beat, Config, Filed, Reloader, Status};
 use leveret_beat::timetable::Timetable;
 use leveret_common::backend::Backend;
 use leveret_common::broker::{
@@ -74,7 +75,17 @@ impl Scene {
     }
 
     pub(super) fn start_on(&self, backend: &Backend, config: Config) -> Running {
-        let beat = Beat::new(producer(backend), config);
+        self.run(Beat::new(producer(backend), config))
+    }
+
+    /// Starts a beat with a timetable file.
+    pub(super) fn start_with(&self, file: &Path) -> Running {
+        let producer = producer(&self.backend);
+        let file = Filed::read(file, &producer).unwrap();
+        self.run(Beat::new(producer, config()).with_file(file))
+    }
+
+    fn run(&self, beat: Beat) -> Running {
         let (status, reloader, stop) = (beat.status(), beat.reloader(), CancellationToken::new());
         let task = self.spawner.spawn(beat.run(stop.clone()));
         Running { status, reloader, stop, task }
@@ -157,7 +168,7 @@ fn producer(backend: &Backend) -> Producer {
 /// A short lease, and nothing put in before it is due.
 pub(super) fn config() -> Config {
     let (lease, max_lead) = (Duration::from_millis(1_000), Duration::ZERO);
-    Config { lease, max_lead, host: "test".to_owned(), ..Config::default() }
+    Config { lease, max_lead, host: "test".to_owned() }
 }
 
 /// Returns the instant so many milliseconds after noon.
@@ -170,7 +181,7 @@ pub(super) struct Running {
     pub(super) status: Arc<Status>,
     pub(super) reloader: Reloader,
     stop: CancellationToken,
-    task: JoinHandle<Result<(), BeatError>>,
+    task: JoinHandle<()>,
 }
 
 impl Running {
@@ -184,12 +195,7 @@ impl Running {
     /// Stops it, and waits until it has.
     pub(super) async fn stop(mut self) {
         self.stop.cancel();
-        (&mut self.task).await.unwrap().unwrap();
-    }
-
-    /// Returns why it ended by itself.
-    pub(super) async fn error(mut self) -> BeatError {
-        (&mut self.task).await.unwrap().unwrap_err()
+        (&mut self.task).await.unwrap();
     }
 
     /// Ends it where it is.

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use leveret_beat::engine::{BeatError, Config};
+use leveret_beat::engine::{FileError, Filed};
 use leveret_common::testkit::eventually;
 
-use super::scene::{DEADLINE, SECOND, Scene, config};
+use super::scene::{DEADLINE, SECOND, Scene};
 use crate::world::{World, everywhere, named, says};
 
 everywhere! {
@@ -35,10 +35,9 @@ async fn the_leaders_file_is_reconciled_and_read_again_when_asked(world: World) 
     write(&one, &[("a", "every 10s"), ("b", "every 10s")]);
     write(&other, &[("c", "every 10s")]);
     scene.make("mine", says("every 1h")).await;
-    let on = |file: &Path| Config { file: Some(file.to_owned()), ..config() };
-    let leader = scene.start_on(&scene.backend, on(&one));
+    let leader = scene.start_with(&one);
     until_names(&scene, &["a", "b", "mine"]).await;
-    let second = scene.start_on(&scene.backend, on(&other));
+    let second = scene.start_with(&other);
     eventually(DEADLINE, "the second one is ready", || async { second.status.is_ready() }).await;
     scene.looked_twice().await;
     scene.clock.show(10 * SECOND);
@@ -64,22 +63,65 @@ async fn the_leaders_file_is_reconciled_and_read_again_when_asked(world: World) 
 }
 
 #[tokio::test]
-async fn a_beat_does_not_start_on_a_file_that_is_wrong_or_missing_and_says_why() {
+async fn a_file_that_is_wrong_or_missing_is_refused_with_all_that_is_wrong() {
     let scene = Scene::new(World::new());
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("schedules.toml");
-    let start = || {
-        let config = Config { file: Some(file.clone()), ..config() };
-        scene.start_on(&scene.backend, config)
-    };
-    let told = start().error().await;
-    assert!(matches!(told, BeatError::File { .. }), "{told}");
+    let read = || Filed::read(&file, scene.timetable.producer()).unwrap_err();
+    let told = read();
+    assert!(matches!(told, FileError::Unreadable { .. }), "{told}");
     write(&file, &[("a", "every 0s"), ("b", "61 * * * *"), ("c", "every 1s")]);
-    let told = start().error().await.to_string();
-    for part in ["schedules.toml", "a: when: ", "b: when: "] {
+    let told = read().to_string();
+    for part in ["schedules.toml: 2 things are wrong: ", "a: when: ", "; b: when: "] {
         assert!(told.contains(part), "{told}");
     }
-    assert!(scene.timetable.list(None, 10).await.unwrap().is_empty());
+}
+
+/// What was read counts, and not what has become of the file since, until somebody asks for that.
+#[tokio::test]
+async fn a_beat_that_leads_later_goes_by_the_file_as_it_was_read() {
+    let scene = Scene::new(World::new());
+    let folder = tempfile::tempdir().unwrap();
+    let [one, other] = ["one.toml", "other.toml"].map(|name| folder.path().join(name));
+    write(&one, &[("a", "every 10s")]);
+    write(&other, &[("b", "every 10s"), ("c", "every 10s")]);
+    let leader = scene.start_with(&one);
+    until_names(&scene, &["a"]).await;
+    let second = scene.start_with(&other);
+    eventually(DEADLINE, "the second one has said which file it has", || async {
+        let beats = scene.timetable.beats().await.unwrap();
+        beats.iter().any(|beat| beat.leads.is_none() && beat.file.is_some())
+    })
+    .await;
+    write(&other, &[("not", "even an expression")]);
+    leader.stop().await;
+    until_names(&scene, &["b", "c"]).await;
+    second.stop().await;
+}
+
+/// What the beat remembers of the timetable may be older than what it has just written.
+#[tokio::test]
+async fn a_file_that_is_changed_back_at_once_counts_as_it_is_now() {
+    let scene = Scene::new(World::new());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("schedules.toml");
+    write(&file, &[("a", "every 10s")]);
+    let leader = scene.start_with(&file);
+    until_names(&scene, &["a"]).await;
+    let says = |expected: &'static str| {
+        let scene = &scene;
+        eventually(DEADLINE, expected, move || async move {
+            scene.timetable.show(&named("a")).await.unwrap().entry.definition.when == expected
+        })
+    };
+    for _ in 0..5 {
+        for when in ["every 20s", "every 10s"] {
+            write(&file, &[("a", when)]);
+            leader.reloader.reload();
+            says(when).await;
+        }
+    }
+    leader.stop().await;
 }
 
 #[tokio::test]
@@ -88,8 +130,7 @@ async fn beats_say_of_themselves_who_leads_and_which_file_they_have() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("schedules.toml");
     write(&file, &[("a", "every 10s")]);
-    let config = Config { file: Some(file.clone()), ..config() };
-    let leader = scene.start_on(&scene.backend, config);
+    let leader = scene.start_with(&file);
     leader.until_it_leads().await;
     let other = scene.start();
     eventually(DEADLINE, "both are there, with what they know", || async {

@@ -150,6 +150,10 @@ pub(super) fn repeatable(error: Error, key: &str) -> Error {
 }
 
 fn print(answer: &Value, format: Format) -> Result<(), Error> {
+    let warnings = answer["warnings"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for warning in warnings.iter().filter_map(Value::as_str) {
+        report::narrate(&format!("warning: {warning}"));
+    }
     match format {
         Format::Table => Ok(report::one(format, &WRITTEN, &told(answer))?),
         Format::Json | Format::Jsonl => Ok(report::one(format, &[], answer)?),

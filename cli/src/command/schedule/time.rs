@@ -1,6 +1,6 @@
 //! Times as people write and read them: in the schedule's zone, and in UTC beside it.
 
-use leveret_beat::chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use leveret_beat::chrono::{DateTime, NaiveDate, SecondsFormat, TimeDelta, Utc};
 use leveret_beat::chrono_tz::Tz;
 use leveret_beat::expression::Expression;
 use leveret_beat::timing::explain::{self, ClockChange, Upcoming};
@@ -21,11 +21,15 @@ pub(super) fn read(argument: &str, text: &str, zone: Tz) -> Result<DateTime<Utc>
     let whole = if text.contains(['T', 't']) { text.to_owned() } else { format!("{text}T00:00") };
     let once = format!("at {whole}").parse::<Expression>().ok();
     let at = once.and_then(|once| once.next(once.zone().unwrap_or(zone), DateTime::UNIX_EPOCH));
-    at.ok_or_else(|| Error::Argument {
-        what: argument.to_owned(),
-        why: "it is no time; write a date (2027-03-28), a date with a time of the zone \
-              (2027-03-28T01:30), or one with an offset (2027-03-28T01:30:00Z)"
-            .to_owned(),
+    let is_date = |text: &str| NaiveDate::parse_from_str(text, "%Y-%m-%d").is_ok();
+    at.ok_or_else(|| {
+        let why = if text.split(['T', 't']).next().is_some_and(is_date) {
+            "there is no such time, or it is beyond the years 1970 to 2099, which schedules know"
+        } else {
+            "it is no time; write a date (2027-03-28), a date with a time of the zone \
+             (2027-03-28T01:30), or one with an offset (2027-03-28T01:30:00Z)"
+        };
+        Error::Argument { what: argument.to_owned(), why: why.to_owned() }
     })
 }
 
@@ -153,8 +157,13 @@ mod tests {
         ] {
             assert_eq!(read_utc(text).as_deref(), Some(is), "{text}");
         }
-        for text in ["", "tomorrow", "2027-13-01", "2027-03-28T25:00", "12:30"] {
-            assert_eq!(read_utc(text), None, "{text}");
+        for text in ["", "tomorrow", "2027-13-01", "12:30"] {
+            let told = read("--from", text, Berlin).unwrap_err().to_string();
+            assert!(told.contains("it is no time; write a date (2027-03-28)"), "{text}: {told}");
+        }
+        for text in ["2150-01-01", "1969-12-31T23:00", "2027-03-28T25:00"] {
+            let told = read("--from", text, Berlin).unwrap_err().to_string();
+            assert!(told.contains("beyond the years 1970 to 2099"), "{text}: {told}");
         }
     }
 

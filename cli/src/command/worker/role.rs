@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use leveret_common::backend::Purpose;
 use leveret_common::config::Settings;
 use leveret_common::name::QueueName;
 use leveret_common::store::WorkerState;
@@ -22,7 +23,7 @@ use crate::signals::Signals;
 /// Dropped, running tasks are cut and run again elsewhere.
 pub(super) async fn run(settings: Settings, signals: Signals, format: Format) -> Result<(), Error> {
     assemble::require_servers(&settings, "worker")?;
-    assemble::play(settings, "worker", signals, async |ground, stop| {
+    assemble::play(settings, "worker", Purpose::Any, signals, async |ground, stop| {
         perform(ground, stop, format).await
     })
     .await

@@ -89,6 +89,10 @@ async fn a_schedule_is_made_changed_paused_asked_for_and_deleted_by_command(grou
     assert_eq!(ask(&create).succeeds().json()["repeated"], true);
     let other = ["create", "report.hourly", "--when", "@daily", "--kind", "note.take"];
     ask(&other).fails(7, &["create schedule report.hourly", "there is one already"]);
+    let over = ["create", "over", "--when", "at 2017-01-01T09:00", "--kind", "note.take"];
+    let told = ask(&over).succeeds().stderr.contains("warning: Nothing is due any more");
+    assert!(told, "a schedule that is over was made without a word");
+    ask(&["delete", "over"]).succeeds();
     let wrong = ["create", "wrong", "--when", "0 24 * * *", "--kind", "No Kind"];
     ask(&wrong).fails(7, &["when:", "hour", "0-23", "kind:"]);
 

@@ -43,12 +43,17 @@ impl Role {
     }
 }
 
+/// Largest frame of a connection on which nothing but questions and short answers travel, in bytes.
+/// The client keeps 64 frames of memory for each connection; a message's headers must fit into one.
+const SMALL_FRAME: u32 = 16 * 1024;
+
 /// Where the server is, and as whom it is entered.
 #[derive(Clone)]
 pub(super) struct Endpoint {
     uri: AMQPUri,
     client_name: String,
     timeout: Duration,
+    receives: bool,
 }
 
 impl fmt::Display for Endpoint {
@@ -83,7 +88,12 @@ impl Endpoint {
         }
         let heartbeat = config.heartbeat.as_secs().clamp(1, 600);
         uri.query.heartbeat = u16::try_from(heartbeat).ok();
-        Ok(Self { uri, client_name: config.client_name.clone(), timeout: config.connect_timeout })
+        Ok(Self {
+            uri,
+            client_name: config.client_name.clone(),
+            timeout: config.connect_timeout,
+            receives: config.receives,
+        })
     }
 
     /// Returns where it is and as whom we enter; holds the password.
@@ -134,7 +144,11 @@ impl Endpoint {
                 }
             })
         };
-        Connection::connector(self.uri.clone(), runtime, connect, properties).await
+        let mut uri = self.uri.clone();
+        if role == Role::Consume && !self.receives {
+            uri.query.frame_max = Some(SMALL_FRAME);
+        }
+        Connection::connector(uri, runtime, connect, properties).await
     }
 
     fn explain(&self, error: &lapin::Error) -> String {

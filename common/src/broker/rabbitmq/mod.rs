@@ -60,6 +60,8 @@ pub struct Config {
     pub payload_limit: usize,
     /// Shown by the server beside our connections.
     pub client_name: String,
+    /// Whether messages are received. Where not, seven megabytes are saved.
+    pub receives: bool,
 }
 
 /// Where the client logs each message that comes back, body included; we handle those, and say so.
@@ -70,6 +72,7 @@ pub struct RabbitMq {
     endpoint: Endpoint,
     topology: Topology,
     client_name: String,
+    receives: bool,
     outbox: Outbox,
     sweeping: Sweeping,
     declarer: Arc<Declarer>,
@@ -145,6 +148,7 @@ impl RabbitMq {
             endpoint,
             topology,
             client_name: config.client_name,
+            receives: config.receives,
             outbox,
             sweeping: Sweeping::default(),
             declarer,
@@ -168,6 +172,10 @@ impl Broker for RabbitMq {
         place: &Place,
         prefetch: u16,
     ) -> Result<Arc<dyn Consumer>, BrokerError> {
+        if !self.receives {
+            let why = "it was opened to put tasks in only".to_owned();
+            return Err(BrokerError::Operation { operation: "receive tasks", why, source: None });
+        }
         let consumer = PlaceConsumer::start(self, place, prefetch.max(1)).await?;
         Ok(Arc::new(consumer))
     }

@@ -62,7 +62,7 @@ impl Operations {
     /// # Cancel safety
     /// Dropped, any of the steps may or may not have been taken.
     pub async fn carry_out(&self, plan: Plan) -> Result<Applied, OperationError> {
-        match self.timetable().apply(plan).await {
+        match self.timetable().apply(&plan).await {
             Err(TimetableError::Store(error)) => Err(unconfirmed("change the schedules", error)),
             applied => Ok(applied?),
         }

@@ -69,6 +69,7 @@ impl Ground {
             heartbeat: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
             payload_limit: PAYLOAD,
+            receives: true,
             client_name: "gateway tests".to_owned(),
         };
         let broker = RabbitMq::connect(config, clock.clone(), &spawner).await.unwrap();

@@ -39,8 +39,8 @@ pub use self::config::Config;
 pub use self::handler::{Execution, Handler, Handlers, Kind, Registry, Reply, TaskError};
 pub use self::status::Status;
 pub use self::worker::{Worker, WorkerError};
+/// Writes the `impl` of the trait [`Task`](trait@Task), see [`leveret_macros::Task`].
+pub use leveret_macros::TaskInWorker as Task;
 /// The trait of typed args, and what belongs to it.
 pub use leveret_producer::task;
 pub use leveret_producer::task::Task;
-/// Writes the `impl` of the trait [`Task`](trait@Task), see [`leveret_macros::Task`].
-pub use leveret_macros::TaskInWorker as Task;

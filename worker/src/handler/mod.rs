@@ -42,7 +42,9 @@ use self::args::Reader;
 
 pub use self::batch::{Batch, BatchAnswer, Batched};
 pub use self::error::TaskError;
-pub use self::extract::{Attempt, Cancel, Checkpoint, Extract, ExtractAll, FromRef, Progress, State, Tags};
+pub use self::extract::{
+    Attempt, Cancel, Checkpoint, Extract, ExtractAll, FromRef, Progress, State, Tags,
+};
 pub use self::function::Function;
 pub use self::handlers::{Handlers, IntoRegistry};
 pub use self::layer::{HandlerLayer, Performer};

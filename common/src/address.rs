@@ -49,7 +49,7 @@ pub struct Refused {
 }
 
 /// Networks that are public by their numbers and serve metadata, or private and do.
-const METADATA: [IpAddr; 7] = [
+const METADATA: [IpAddr; 9] = [
     IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254)),
     IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
     IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
@@ -57,6 +57,8 @@ const METADATA: [IpAddr; 7] = [
     IpAddr::V4(Ipv4Addr::new(192, 0, 0, 192)),
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)),
     IpAddr::V6(Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42)),
 ];
 
 /// What the registries of special addresses hold beside private and loopback ones.
@@ -288,7 +290,7 @@ mod tests {
             (
                 Reach::Metadata,
                 "169.254.169.254 169.254.170.2 100.100.100.200 168.63.129.16 192.0.0.192 \
-                 fd00:ec2::254 fd20:ce::254 ::ffff:169.254.169.254 64:ff9b::a9fe:a9fe",
+                 fd00:ec2::254 fd20:ce::254 fd00:ec2::23 fd00:42::42 ::ffff:169.254.169.254 64:ff9b::a9fe:a9fe",
             ),
             (
                 Reach::Special,

@@ -89,8 +89,11 @@ mod schema {
 
     /// Largest schema that is read, in bytes.
     const MAX_BYTES: u64 = 1 << 20;
-    /// Longest sentence about a misfit, in characters.
+    /// Longest sentence about a misfit, and longest path to it, in characters.
     const MAX_WHY: usize = 400;
+    /// Largest args of which it is said where they do not fit, in bytes. Behind `anyOf` each place
+    /// costs memory for the whole path to it, and all of them are made.
+    const MAX_EXPLAINED: usize = 8 * 1024;
 
     /// A shape that a JSON Schema describes.
     pub struct Schema(Validator);
@@ -156,17 +159,28 @@ mod schema {
 
     impl Shape for Schema {
         fn check(&self, args: &[u8]) -> Result<(), Misfit> {
-            let args: Value = serde_json::from_slice(args)
-                .map_err(|error| Misfit { path: String::new(), why: error.to_string() })?;
-            // The first one only: args made of mistakes would make a list many times their size.
+            let whole = |why: String| Misfit { path: String::new(), why };
+            let size = args.len();
+            let args: Value =
+                serde_json::from_slice(args).map_err(|error| whole(error.to_string()))?;
+            // Answered without a word on why: args made of mistakes would make a list of them many
+            // times their size.
+            if self.0.is_valid(&args) {
+                return Ok(());
+            }
+            if size > MAX_EXPLAINED {
+                let why = format!("they have {size} bytes, too many to say where");
+                return Err(whole(why));
+            }
             self.0.validate(&args).map_err(|error| misfit(&error))
         }
     }
 
     fn misfit(error: &ValidationError<'_>) -> Misfit {
         // Masked: the value may be nobody else's business.
-        let why = error.masked().to_string().chars().take(MAX_WHY).collect();
-        Misfit { path: error.instance_path().to_string(), why }
+        let cut = |text: String| text.chars().take(MAX_WHY).collect();
+        let (path, why) = (error.instance_path().to_string(), error.masked().to_string());
+        Misfit { path: cut(path), why: cut(why) }
     }
 
     #[cfg(test)]
@@ -211,6 +225,23 @@ mod schema {
             );
             assert!(misfit(&json!({"order": 7, "colour": 1})).why.contains("'colour'"));
             assert_eq!(order().check(b"{").unwrap_err().path, "");
+        }
+
+        /// What lists of many sorts would make of this is gigabytes.
+        #[test]
+        fn large_args_full_of_mistakes_are_refused_without_a_list_of_them() {
+            let list = json!({ "type": "array", "items": { "type": "string" } });
+            for any in ["anyOf", "oneOf"] {
+                let schema = json!({ "additionalProperties": { any: [list, { "type": "null" }] } });
+                let schema = Schema::of(&schema).unwrap();
+                let key = "a".repeat(500_000);
+                let args = json!({ key: vec![0; 250_000] }).to_string();
+                let found = schema.check(args.as_bytes()).unwrap_err();
+                assert!(found.why.contains("too many to say where"), "{}", found.why);
+                let args = json!({ "a".repeat(4_000): [0] }).to_string();
+                let found = schema.check(args.as_bytes()).unwrap_err();
+                assert!(found.to_string().len() < 1_000, "{found}");
+            }
         }
 
         #[test]

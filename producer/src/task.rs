@@ -2,7 +2,7 @@
 //!
 //! [`Task`] is all there is to it; the derive of the same name only writes the `impl`. A producer
 //! reads kind and lane from it, a worker also how its failures are retried. What somebody says in
-//! a request, or an operator in the configuration, comes before what the type says.
+//! a request comes before what the type says.
 //!
 //! ```
 //! use leveret_producer::task::{Defaults, Task};

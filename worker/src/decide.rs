@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use leveret_common::clock::Millis;
-use leveret_common::envelope::{DeadReason, Envelope};
+use leveret_common::envelope::{DeadReason, Envelope, cut, header};
 use leveret_common::ledger::{Decision, Failure, FollowUp, Outcome};
 use leveret_common::retry::{self, RetryPolicy, Verdict};
 
@@ -30,9 +30,14 @@ pub fn decide(
     now: Millis,
     draw: f64,
 ) -> Decision {
+    // As long as a dead letter's header holds: ledger and records keep each of them.
+    let failure = |class: &str, message: &str| Failure {
+        class: cut(class, header::MAX_TAG).to_owned(),
+        message: cut(message, header::MAX_ERROR).to_owned(),
+        at: now,
+    };
     let failed = |class: String, message: String, asked: Option<Duration>| {
-        let failure = Failure { class, message, at: now };
-        after_failure(failure, asked, envelope, policy, draw)
+        after_failure(failure(&class, &message), asked, envelope, policy, draw)
     };
     let outcome = match answer {
         Ok(success) => {
@@ -46,7 +51,7 @@ pub fn decide(
                 SCHEMA => DeadReason::Schema,
                 _ => DeadReason::Handler,
             };
-            Outcome::Dead { reason, failure: Failure { class, message, at: now } }
+            Outcome::Dead { reason, failure: failure(&class, &message) }
         }
         Err(TaskError::Snooze { after }) => Outcome::Snooze { not_before: now.after(after) },
     };

@@ -251,9 +251,7 @@ fn a_guard_that_is_gone_is_replaced_by_one_that_knows_all_programs() {
     let first = pid_in(&home.path().join("first.self"));
     let guards: Vec<_> = shells_of(dev.id()).into_iter().filter(|pid| *pid != first).collect();
     assert_eq!(guards.len(), 1, "{guards:?}");
-    // Asked to end, it stays; killed, it is replaced with the next program.
-    kill(Pid::from_raw(guards[0]), Signal::SIGTERM).unwrap();
-    assert!(is_alive(guards[0]));
+    // It is replaced with the next program.
     kill(Pid::from_raw(guards[0]), Signal::SIGKILL).unwrap();
     eventually(DEADLINE, || !is_alive(guards[0]));
     dev.ask(&["task", "enqueue", "other", "--args", "1"]).succeeds();
@@ -261,6 +259,20 @@ fn a_guard_that_is_gone_is_replaced_by_one_that_knows_all_programs() {
     assert!(is_alive(first) && is_alive(second));
     dev.send(Signal::SIGKILL);
     eventually(DEADLINE, || !is_alive(first) && !is_alive(second));
+}
+
+/// Who ends all processes of a container asks it, too, and the worker drains meanwhile.
+#[test]
+fn a_guard_that_is_asked_to_end_stays_for_as_long_as_its_worker() {
+    let home = Home::with(LONG);
+    let dev = Role::dev(&home);
+    dev.ask(&["task", "enqueue", "long", "--args", "1"]).succeeds();
+    let first = pid_in(&home.path().join("first.self"));
+    for guard in shells_of(dev.id()).into_iter().filter(|pid| *pid != first) {
+        kill(Pid::from_raw(guard), Signal::SIGTERM).unwrap();
+    }
+    dev.send(Signal::SIGKILL);
+    eventually(DEADLINE, || !is_alive(first));
 }
 
 #[test]

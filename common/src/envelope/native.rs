@@ -226,7 +226,7 @@ pub(super) fn write(envelope: &Envelope) -> Wire {
 }
 
 /// Cuts `text` to at most `most` bytes at a character's boundary.
-fn cut(text: &str, most: usize) -> &str {
+pub fn cut(text: &str, most: usize) -> &str {
     let mut end = most.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;

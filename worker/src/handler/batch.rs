@@ -173,6 +173,8 @@ where
     fn join(&self, member: Member<A>) {
         let (full, first) = {
             let mut open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
+            // Whose worker has ended has no timer any more either.
+            open.members.retain(|member| !member.answer.is_closed());
             open.members.push(member);
             let is_full = open.members.len() >= self.batch.most;
             let first = (!is_full && open.members.len() == 1).then_some(open.number);
@@ -208,6 +210,11 @@ impl<F, S, A> Shared<F, S, A> {
     {
         // Whose time is over meanwhile is settled already.
         members.retain(|member| !member.answer.is_closed());
+        // Who was asked to stop while he waited has not begun, and does not begin.
+        for member in members.extract_if(.., |member| member.execution.cancel.is_cancelled()) {
+            let stopped = TaskError::failed("stopped", "asked to stop before its batch began");
+            let _gone = member.answer.send(Told::Outcome(Err(stopped)));
+        }
         if members.is_empty() {
             return;
         }

@@ -70,8 +70,14 @@ where
 {
     async fn perform(&self, execution: Execution) -> Result<Reply, TaskError> {
         let (args, extractors) = self.typed.take(&execution).await?;
-        let function = Arc::clone(&self.typed.function);
-        let call = move || function.call(args, extractors).into_answer();
+        let (function, cancel) = (Arc::clone(&self.typed.function), execution.cancel.clone());
+        let call = move || {
+            // It may have waited for a thread for longer than its attempt lasted.
+            if cancel.is_cancelled() {
+                return Err(TaskError::failed("stopped", "asked to stop before it began"));
+            }
+            function.call(args, extractors).into_answer()
+        };
         match self.threads.spawn_blocking(call).await {
             Ok(answer) => answer,
             Err(error) => match error.try_into_panic() {

@@ -3,14 +3,16 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use leveret_common::id::TaskId;
 use leveret_common::store::TaskState;
 use leveret_common::testkit::eventually;
-use leveret_worker::handler::{Batch, Batched, Cancel, Handlers, State};
-use leveret_worker::{Task, TaskError};
+use leveret_worker::handler::{Batch, Batched, Cancel, HandlerLayer, Handlers, State};
+use leveret_worker::{Execution, Handler, Reply, Task, TaskError};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::handlers::result;
 use crate::place::{DEADLINE, Place};
@@ -142,4 +144,48 @@ async fn a_task_whose_time_is_over_ends_alone_and_the_batch_is_asked_to_stop_wit
     place.producer.cancel(ask, "test").await.unwrap();
     signs.1.notified().await;
     assert_eq!(place.wait(long).await.state, TaskState::Done);
+}
+
+/// Keeps the tokens of what it lets pass.
+#[derive(Clone, Default)]
+struct Tokens(Arc<Mutex<Vec<CancellationToken>>>);
+
+struct Watched(Tokens, Arc<dyn Handler>);
+
+impl HandlerLayer for Tokens {
+    fn around(&self, handler: Arc<dyn Handler>) -> Arc<dyn Handler> {
+        Arc::new(Watched(self.clone(), handler))
+    }
+}
+
+#[async_trait]
+impl Handler for Watched {
+    async fn perform(&self, execution: Execution) -> Result<Reply, TaskError> {
+        self.0.0.lock().unwrap().push(execution.cancel.clone());
+        self.1.perform(execution).await
+    }
+}
+
+#[tokio::test]
+async fn a_task_that_is_cancelled_before_its_batch_begins_is_not_performed() {
+    async fn index(pages: Vec<Page>, State(calls): State<Calls>) -> Result<(), TaskError> {
+        calls.lock().unwrap().extend(pages.iter().map(|Page(page)| *page as usize));
+        Ok(())
+    }
+    let place = Place::embedded();
+    let (calls, tokens) = (Calls::default(), Tokens::default());
+    let handlers = Handlers::new().state(Arc::clone(&calls)).layer(tokens.clone());
+    let _worker = place.perform(handlers.handle_batch(index, Batch::of(2).within(LONG))).await;
+    let cancelled = enqueue(&place, [1]).await[0];
+    eventually(DEADLINE, "it waits", || async { tokens.0.lock().unwrap().len() == 1 }).await;
+    let ask = place.producer.cancel_of(cancelled, None, &Default::default());
+    place.producer.cancel(ask, "test").await.unwrap();
+    eventually(DEADLINE, "it is asked to stop", || async {
+        tokens.0.lock().unwrap()[0].is_cancelled()
+    })
+    .await;
+    let other = enqueue(&place, [2]).await[0];
+    assert_eq!(place.wait(other).await.state, TaskState::Done);
+    assert_eq!(place.wait(cancelled).await.state, TaskState::Cancelled);
+    assert_eq!(*calls.lock().unwrap(), [2]);
 }

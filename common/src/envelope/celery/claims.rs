@@ -9,6 +9,8 @@ use crate::id::MAX_FOREIGN;
 
 /// Longest text of a time, and of the sender's name.
 const MAX_TEXT: usize = 256;
+/// Longest time limit of an attempt: that of a kind. What is longer is meant as none.
+const LONGEST: Duration = Duration::from_secs(30 * 86_400);
 
 /// What a message says beside its args.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -50,7 +52,7 @@ impl Claims {
     /// Reads the headers of protocol 2.
     pub(super) fn of_headers(headers: &Headers) -> Result<Self, Undecodable> {
         let text = |name| read::text(headers, name, MAX_TEXT);
-        let named = |name| match read::text(headers, name, MAX_FOREIGN)? {
+        let named = |name, most| match read::text(headers, name, most)? {
             Some(text) => Ok(text),
             None => Err(Undecodable::malformed(format!(
                 "it has the header task of a Celery message, but no header {name}; send it with a \
@@ -68,8 +70,9 @@ impl Claims {
             _ => None,
         };
         Ok(Self {
-            task: named("task")?,
-            id: named("id")?,
+            // Too long a name is refused as every other that is none.
+            task: named("task", MAX_TEXT)?,
+            id: named("id", MAX_FOREIGN)?,
             retries: read::bounded(headers, "retries", 0, u32::MAX)?.unwrap_or(0),
             eta: text("eta")?,
             expires: text("expires")?,
@@ -80,6 +83,13 @@ impl Claims {
             origin: text("origin").unwrap_or_default(),
             ignore_result: headers.get("ignore_result") == Some(&HeaderValue::Bool(true)),
         })
+    }
+
+    /// Reads who is asked for, of headers of which something else is wrong.
+    pub(super) fn names(headers: &Headers) -> Self {
+        let text = |name, most| read::text(headers, name, most).ok().flatten().unwrap_or_default();
+        let (task, id) = (text("task", MAX_TEXT), text("id", MAX_FOREIGN));
+        Self { task, id, ..Self::default() }
     }
 
     /// Reads the times.
@@ -96,7 +106,26 @@ impl Claims {
         Ok(Times {
             eta: time("eta", &self.eta)?,
             expires: time("expires", &self.expires)?,
-            timeout: limit.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+            timeout: limit
+                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+                .map(|limit| limit.min(LONGEST)),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_nobody_lives_to_see_is_one_of_thirty_days() {
+        let timeout = |soft| {
+            let claims = Claims { limits: [None, Some(soft)], ..Claims::default() };
+            claims.times().unwrap().timeout
+        };
+        assert_eq!(timeout(1.5), Some(Duration::from_millis(1_500)));
+        assert_eq!(timeout(1e18), Some(LONGEST));
+        assert_eq!(timeout(18_446_744_073_709_549_568.0), Some(LONGEST));
+        assert_eq!(timeout(0.0), None);
     }
 }

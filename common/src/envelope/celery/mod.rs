@@ -60,7 +60,8 @@ impl Dialect for Celery {
             _ => &wire.headers,
         };
         if headers.contains_key(TASK) {
-            let claims = Claims::of_headers(headers)?;
+            let claims = Claims::of_headers(headers)
+                .map_err(|error| unread(namespace, &Claims::names(headers), headers, error.why))?;
             let (foreign, kind) = identify(namespace, &claims, headers)?;
             let refuse = |why| refused(&foreign, why);
             let body = body::plain(wire, headers).map_err(refuse)?;
@@ -70,10 +71,7 @@ impl Dialect for Celery {
         // All that protocol 1 says is in the body; kombu has the id beside it.
         let unread = |why: String| {
             let id = wire.correlation_id.clone().unwrap_or_default();
-            match identify(namespace, &Claims { id, ..Claims::default() }, headers) {
-                Err(Undecodable { foreign: Some(foreign), .. }) => refused(&foreign, why),
-                Ok(_) | Err(_) => Undecodable::malformed(why),
-            }
+            unread(namespace, &Claims { id, ..Claims::default() }, headers, why)
         };
         let body = body::plain(wire, headers).map_err(unread)?;
         let message = body::protocol_1(&body).map_err(unread)?;
@@ -94,6 +92,15 @@ impl Dialect for Celery {
             7..=8 => Some(Class::High),
             9.. => Some(Class::Critical),
         }
+    }
+}
+
+/// Refuses a message of which no more is known than these claims, under its own id where it has one.
+fn unread(namespace: &Namespace, claims: &Claims, headers: &Headers, why: String) -> Undecodable {
+    match identify(namespace, claims, headers) {
+        Ok((foreign, _)) => refused(&foreign, why),
+        Err(Undecodable { foreign: Some(foreign), .. }) => refused(&foreign, why),
+        Err(Undecodable { foreign: None, .. }) => Undecodable::malformed(why),
     }
 }
 
@@ -170,4 +177,35 @@ fn finish(
         moving,
         extra: read::extra(&wire.headers).map_err(refuse)?,
     })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Its sender waits for a word under that id.
+    #[test]
+    fn a_message_that_cannot_be_read_is_refused_under_its_own_id() {
+        let long = "a".repeat(129);
+        let sent = [("task", long.as_str(), "kind"), ("eta", "tomorrow at tea", "eta")];
+        for (header, value, part) in sent {
+            let mut wire = Wire { body: Bytes::from_static(b"[[], {}, {}]"), ..Wire::default() };
+            for (name, text) in [("task", "shop.add"), ("id", "order 7"), (header, value)] {
+                wire.headers.insert(name.to_owned(), text.into());
+            }
+            let namespace = Namespace::default();
+            let error = Celery.decode(&namespace, &wire).unwrap_err();
+            assert!(error.why.contains(part), "{}", error.why);
+            let foreign = error.foreign.unwrap();
+            assert_eq!(foreign.origin_id.as_deref(), Some("order 7"), "{header}");
+            assert_eq!(foreign.reply_to.as_deref(), Some("celery:order 7"), "{header}");
+        }
+        let mut wire = Wire { body: Bytes::from_static(b"[[], {}, {}]"), ..Wire::default() };
+        for (name, value) in [("task", "shop.add".into()), ("id", "order 7".into())] {
+            wire.headers.insert(name.to_owned(), value);
+        }
+        wire.headers.insert("retries".to_owned(), HeaderValue::Int(-1));
+        let error = Celery.decode(&Namespace::default(), &wire).unwrap_err();
+        assert!(error.foreign.is_some() && error.why.contains("retries"), "{}", error.why);
+    }
 }

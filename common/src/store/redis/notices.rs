@@ -82,6 +82,10 @@ impl Redis {
                 let (key, meta) = (format!("{PREFIX}{id}"), meta(id, notice));
                 let ttl = notice.ttl.unwrap_or(self.retention.result);
                 writes.cmd("SET").arg(&key).arg(&meta).arg("PX").arg(ttl_ms(ttl));
+                if matches!(notice.news, News::Retrying(_)) {
+                    // Who was paused meanwhile must not take a result back that another has told.
+                    writes.arg("NX");
+                }
                 writes.cmd("PUBLISH").arg(&key).arg(&meta);
             }
             for reply in link.run(WRITE, &writes).await? {

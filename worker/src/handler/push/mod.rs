@@ -32,9 +32,9 @@ use super::{Execution, Handler, Reply, TaskError};
 
 /// How long resolving a name, connecting and the TLS handshake may take together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a connection is kept that nobody uses: less than most servers keep it, so that a
-/// request is seldom sent into one that is being closed.
-const IDLE: Duration = Duration::from_secs(15);
+/// How long a connection is kept that nobody uses. Node and Apache close theirs after 5 s, and a
+/// request into one that is being closed is a failed attempt: nobody knows whether it was read.
+const IDLE: Duration = Duration::from_secs(4);
 /// Most connections per host that are kept and not used.
 const MAX_IDLE: usize = 32;
 

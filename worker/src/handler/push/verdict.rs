@@ -11,6 +11,8 @@ use super::super::output::{MAX_TOLD, cut_result};
 use super::super::{MAX_RESULT, Reply, TaskError};
 use super::retry_after;
 
+/// Longest place of a redirection that is told, in characters.
+const MAX_LOCATION: usize = 500;
 /// How long to wait for what a failure says of itself: the status has been said already.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -37,10 +39,13 @@ pub(super) async fn judge(
     }
     let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
     let asked = header(RETRY_AFTER).and_then(|value| retry_after::wait(value, now));
-    let elsewhere = header(LOCATION).filter(|_| status.is_redirection()).map(str::to_owned);
+    let elsewhere = header(LOCATION).filter(|_| status.is_redirection()).map(without_query);
     let mut body = Vec::new();
-    let _ = timeout(LAST_WORDS, fill(&mut response, &mut body, MAX_TOLD)).await;
-    body.truncate(MAX_TOLD);
+    // The page of a redirection says where to once more, with all that may be secret in it.
+    if !status.is_redirection() {
+        let _ = timeout(LAST_WORDS, fill(&mut response, &mut body, MAX_TOLD)).await;
+        body.truncate(MAX_TOLD);
+    }
     let mut message = format!("POST {name}: {status}");
     if let Some(elsewhere) = elsewhere {
         message = format!("{message} to {elsewhere}, which is not followed; mend `http`");
@@ -55,6 +60,12 @@ pub(super) async fn judge(
         (Again::WhenAsked, Some(after)) => TaskError::RetryIn { after, class, message },
         (Again::WhenAsked, None) | (Again::ByPolicy, _) => TaskError::Failed { class, message },
     })
+}
+
+/// Returns a place as messages show it: no longer than is of use, and without what may be a secret.
+fn without_query(location: &str) -> String {
+    let path = location.split(['?', '#']).next().unwrap_or_default();
+    path.chars().take(MAX_LOCATION).collect()
 }
 
 enum Again {

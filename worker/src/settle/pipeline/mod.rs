@@ -125,6 +125,6 @@ impl Pipeline<'_> {
     /// Time limit plus retention (rule T1).
     fn running_ttl(&self) -> Duration {
         let retention = self.shared.config.retention_of(self.length());
-        self.timeout() + self.shared.config.soft_grace + retention
+        self.timeout().saturating_add(self.shared.config.soft_grace).saturating_add(retention)
     }
 }

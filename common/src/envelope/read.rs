@@ -10,8 +10,16 @@ use super::wire::{HeaderValue, Headers};
 use super::{Undecodable, header};
 use crate::clock::Millis;
 
-/// Reads an optional non-negative integer.
+/// The greatest number that can be written again: an int64.
+const GREATEST: u64 = i64::MAX.unsigned_abs();
+
+/// Reads an optional non-negative integer. What is greater than an int64 counts as the greatest: it
+/// is a time that nobody lives to see, and is to be the same when it is written and read again.
 pub(super) fn integer(headers: &Headers, name: &str) -> Result<Option<u64>, Undecodable> {
+    Ok(any_integer(headers, name)?.map(|number| number.min(GREATEST)))
+}
+
+fn any_integer(headers: &Headers, name: &str) -> Result<Option<u64>, Undecodable> {
     let wrong = |what: &str| {
         Err(Undecodable::malformed(format!(
             "header {name} is {what}; send a non-negative integer or its decimal digits as text"
@@ -160,4 +168,23 @@ pub(super) fn extra(headers: &Headers) -> Result<Headers, Undecodable> {
         )));
     }
     Ok(extra)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_int64_holds_is_the_greatest_that_one_does() {
+        for value in [
+            HeaderValue::Time(9_223_372_036_854_776),
+            HeaderValue::Time(u64::MAX),
+            HeaderValue::Text(u64::MAX.to_string()),
+            HeaderValue::Int(i64::MAX),
+        ] {
+            let headers = [("lv-parked-since".to_owned(), value.clone())].into();
+            let read = instant(&headers, "lv-parked-since").unwrap();
+            assert_eq!(read, Some(Millis(GREATEST)), "{value:?}");
+        }
+    }
 }

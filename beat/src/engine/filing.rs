@@ -5,7 +5,6 @@
 //! nothing.
 
 use std::future::poll_fn;
-use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
@@ -44,7 +43,6 @@ pub(super) enum Unfiled {
 /// The file, and what is to be done with it; a part of the loop's state.
 #[derive(Debug, Default)]
 pub(super) struct Filing {
-    pub(super) path: Option<PathBuf>,
     pub(super) filed: Option<Filed>,
     /// When to bring the timetable up to the file; none where it is.
     due: Option<Instant>,
@@ -60,8 +58,7 @@ pub(super) struct Filing {
 
 impl Filing {
     pub(super) fn of(filed: Option<Filed>) -> Self {
-        let path = filed.as_ref().map(|filed| filed.path().to_owned());
-        Self { path, filed, ..Self::default() }
+        Self { filed, ..Self::default() }
     }
 
     /// Brings the timetable up to the file soon, unless that was done under this epoch already.
@@ -102,10 +99,11 @@ async fn while_leading<T>(
 impl Run {
     /// Reads the file again, because somebody asked for it.
     pub(super) fn read_file_again(&mut self) {
-        let Some(path) = self.filing.path.clone() else {
+        let Some(filed) = &self.filing.filed else {
             info!("this beat has no timetable file to read again");
             return self.teller.tell(&News::NoFile);
         };
+        let path = filed.path().to_owned();
         let producer = self.gated.clone();
         self.jobs.start_blocking(move || Event::Reread(Filed::read(&path, &producer)));
     }

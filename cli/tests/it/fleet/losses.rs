@@ -28,23 +28,21 @@ impl Fleet {
         .await;
     }
 
+    /// Counts those of `ids` that have not run.
+    fn missing(&self, ids: &BTreeSet<TaskId>) -> usize {
+        let ran: BTreeSet<_> = self.journal.runs().iter().map(|run| run.id).collect();
+        ids.difference(&ran).count()
+    }
+
     /// Waits until each of `ids` has run at least once, for as long as it goes on: a loss is where
     /// nothing new runs any more, and not where a machine is slow.
     async fn all_ran(&self, ids: &[TaskId]) {
         let all: BTreeSet<_> = ids.iter().copied().collect();
-        let (mut missing, mut since) = (all.len(), Instant::now());
-        loop {
-            let runs = self.journal.runs();
-            let seen: BTreeSet<_> = runs.iter().map(|run| run.id).collect();
-            let lost = all.difference(&seen).count();
-            if lost == 0 {
-                return;
-            }
-            if lost < missing {
-                (missing, since) = (lost, Instant::now());
-            }
-            assert!(since.elapsed() < DEADLINE, "lost: {lost} of {} never ran", all.len());
-            tokio::time::sleep(Duration::from_millis(100)).await;
+        let mut missing = self.missing(&all);
+        while missing > 0 {
+            let what = format!("another of the {missing} of {} that never ran runs", all.len());
+            eventually(DEADLINE, &what, || async { self.missing(&all) < missing }).await;
+            missing = self.missing(&all);
         }
     }
 

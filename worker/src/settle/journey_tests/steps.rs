@@ -24,6 +24,8 @@ impl World {
             return;
         }
         let at = pick % worker.travels.len();
+        // No two requests are answered in the same moment: a fence may be nothing but that (C6).
+        self.now += 1;
         let event = self.perform(index, at);
         let Some(event) = event else { return };
         let repeatable = matches!(

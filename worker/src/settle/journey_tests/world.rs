@@ -423,8 +423,6 @@ impl World {
             Action::Continue(worker) => self.workers[worker % 2].paused = false,
             Action::Disconnect(worker) => self.disconnect(worker % 2),
             Action::Wipe => {
-                // It takes time: no claim after it has the fence of one before it (C6).
-                self.now += 1;
                 self.ghost.wiped = true;
                 self.ghost.cancel.wiped();
                 self.entry = None;

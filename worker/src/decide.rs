@@ -78,3 +78,34 @@ fn after_failure(
         Verdict::Dead { reason } => Outcome::Dead { reason, failure },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use leveret_common::id::TaskId;
+
+    use super::*;
+
+    #[test]
+    fn every_failure_is_as_short_as_a_dead_letters_headers() {
+        let (class, message) = ("ü".repeat(header::MAX_TAG), "€".repeat(header::MAX_ERROR));
+        let after = Duration::from_secs(1);
+        let answers = [
+            TaskError::failed(class.clone(), message.clone()),
+            TaskError::RetryIn { after, class: class.clone(), message: message.clone() },
+            TaskError::Dead { class, message },
+        ];
+        let kind = "demo.fail".parse().unwrap();
+        let envelope = Envelope::new(TaskId::mint(), kind, Bytes::from_static(b"1"));
+        for answer in answers {
+            let policy = RetryPolicy::default();
+            let decision = decide(Err(answer), &envelope, &policy, Millis(1_000), 0.5);
+            let (Outcome::Retry { failure, .. } | Outcome::Dead { failure, .. }) = decision.outcome
+            else {
+                panic!("no failure: {decision:?}");
+            };
+            assert_eq!(failure.class, "ü".repeat(header::MAX_TAG / 2));
+            assert_eq!(failure.message, "€".repeat(header::MAX_ERROR / 3));
+        }
+    }
+}

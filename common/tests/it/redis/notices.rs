@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use leveret_common::clock::Millis;
 use leveret_common::id::TaskId;
+use leveret_common::ledger::Failure;
 use leveret_common::spawn::Spawner;
 use leveret_common::store::redis::{CeleryResults, Config, Redis};
 use leveret_common::store::{News, Notice, Records, Retention};
@@ -43,6 +44,34 @@ async fn a_notice_is_kept_as_long_as_a_result_unless_the_task_says_otherwise() {
             bare.ask(&["DEL", &key]);
         }
         assert!(matches!(bare.ask(&["GET", "celery-task-meta-elsewhere:7"]), Reply::Nil));
+    }
+}
+
+#[tokio::test]
+async fn a_retry_that_is_told_late_takes_no_result_back() {
+    for url in both() {
+        let fixture = patient(&url).await;
+        let mut bare = Bare::connect(&url);
+        let id = TaskId::mint();
+        let failure = Failure {
+            class: "refused".to_owned(),
+            message: "no answer".to_owned(),
+            at: Millis(1_790_000_000_000),
+        };
+        let retrying =
+            Notice { news: News::Retrying(failure), ..notice(&format!("celery:{id}"), None) };
+        let key = format!("celery-task-meta-{id}");
+        let mut told = |what: &str| {
+            let text = bare.ask(&["GET", &key]).text().unwrap();
+            assert!(text.starts_with(&format!("{{\"status\":\"{what}\",")), "{text}");
+        };
+        fixture.redis.notify(std::slice::from_ref(&retrying)).await.unwrap();
+        told("RETRY");
+        fixture.redis.notify(&[notice(&retrying.to, None)]).await.unwrap();
+        told("SUCCESS");
+        fixture.redis.notify(&[retrying]).await.unwrap();
+        told("SUCCESS");
+        bare.ask(&["DEL", &key]);
     }
 }
 

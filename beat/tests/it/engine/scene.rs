@@ -429,6 +429,8 @@ pub(super) struct WatchedStore {
     pub(super) hitch: Hitch,
     /// Where it can hang when it is written again.
     pub(super) restoring: Hitch,
+    /// Where it can hang when it is asked what changed.
+    pub(super) looking: Hitch,
     /// The life that it pretends to be in, as a copy of another one would.
     pub(super) life: Mutex<Option<u64>>,
     pub(super) looks: AtomicU64,
@@ -443,6 +445,7 @@ impl WatchedStore {
             inner: Mutex::new(inner),
             hitch: Hitch::default(),
             restoring: Hitch::default(),
+            looking: Hitch::default(),
             life: Mutex::default(),
             looks: AtomicU64::new(0),
             refuses: AtomicBool::new(false),
@@ -510,6 +513,7 @@ impl Schedules for WatchedStore {
     }
 
     async fn changes(&self, since: Option<u64>) -> Result<Changes, StoreError> {
+        self.looking.pass(&self.looking.before).await;
         let mut changes = self.inner().changes(since).await?;
         self.looks.fetch_add(1, Ordering::SeqCst);
         let life = *self.life.lock().unwrap();

@@ -21,29 +21,30 @@ const MANY: usize = 10_000;
 const SLOTS: usize = 16;
 
 impl Fleet {
+    /// Waits until nothing is `missing`, for as long as it gets less: a loss is where nothing new
+    /// runs any more, and not where a machine is slow.
+    async fn while_it_goes_on(&self, missing: impl Fn() -> usize) {
+        let mut left = missing();
+        while left > 0 {
+            let what = format!("another of the {left} runs");
+            eventually(DEADLINE, &what, || async { missing() < left }).await;
+            left = missing();
+        }
+    }
+
+    /// Waits until there were so many runs.
     async fn ran(&self, at_least: usize) {
-        eventually(DEADLINE, "the work goes on", || async {
-            self.journal.runs().len() >= at_least
-        })
-        .await;
+        self.while_it_goes_on(|| at_least.saturating_sub(self.journal.runs().len())).await;
     }
 
-    /// Counts those of `ids` that have not run.
-    fn missing(&self, ids: &BTreeSet<TaskId>) -> usize {
-        let ran: BTreeSet<_> = self.journal.runs().iter().map(|run| run.id).collect();
-        ids.difference(&ran).count()
-    }
-
-    /// Waits until each of `ids` has run at least once, for as long as it goes on: a loss is where
-    /// nothing new runs any more, and not where a machine is slow.
+    /// Waits until each of `ids` has run at least once.
     async fn all_ran(&self, ids: &[TaskId]) {
         let all: BTreeSet<_> = ids.iter().copied().collect();
-        let mut missing = self.missing(&all);
-        while missing > 0 {
-            let what = format!("another of the {missing} of {} that never ran runs", all.len());
-            eventually(DEADLINE, &what, || async { self.missing(&all) < missing }).await;
-            missing = self.missing(&all);
-        }
+        self.while_it_goes_on(|| {
+            let ran: BTreeSet<_> = self.journal.runs().iter().map(|run| run.id).collect();
+            all.difference(&ran).count()
+        })
+        .await;
     }
 
     /// Counts the runs beyond each task's first; only at rest has it seen all of them.

@@ -31,13 +31,26 @@ step() { # title command...
 }
 
 start_services() {
-    unset LEVERET_TEST_{RABBITMQ_3,RABBITMQ_3_API,REDIS_7,RABBITMQ_4,RABBITMQ_4_API,REDIS_8}
+    unset LEVERET_TEST_{RABBITMQ_3,RABBITMQ_3_API,REDIS_7,RABBITMQ_4,RABBITMQ_4_API,REDIS_8,POSTGRES}
     scripts/services.sh up "$work/services"
     # shellcheck source=/dev/null
     . "$work/services/env"
 }
 
 document() { RUSTDOCFLAGS="-D warnings" cargo doc "${features[@]}" --no-deps; }
+
+# The parts that docs/programs.md offers; the whole is what everything else here builds.
+check_parts() {
+    cargo check -p leveret --no-default-features --features config,servers
+    cargo check -p leveret --no-default-features --features config,embedded,worker
+}
+
+# What mdbook warns of is a mistake: a page that the summary names and that is not there, a fence that does not end.
+build_book() {
+    command -v mdbook >/dev/null || PATH="$(mdbook_home)/bin:$PATH"
+    mdbook build --dest-dir "$work/book" 2>&1 | tee "$work/book.log"
+    ! grep -E '^ *(WARN|ERROR) ' "$work/book.log"
+}
 
 check_dependencies() {
     command -v cargo-deny >/dev/null || PATH="$(deny_home)/bin:$PATH"
@@ -75,6 +88,9 @@ conformance_table() {
     [ "${CI:-}" != true ]
 }
 
+# How many examples of the pages were run, compiled, read or left, and why those.
+snippets() { grep '^snippet' "$LEVERET_TEST_REPORT"; }
+
 long_files() { grep '^long file: ' "$LEVERET_TEST_REPORT" || echo "none"; }
 
 export LEVERET_TEST_REPORT="$work/report"
@@ -84,10 +100,13 @@ step "what the tests need" scripts/install.sh
 step "servers" start_services
 step "cargo fmt" cargo fmt --all --check
 step "cargo clippy" cargo clippy "${features[@]}" --all-targets -- -D warnings
+step "cargo check of parts" check_parts
 step "cargo test" cargo test "${features[@]}"
 step "cargo doc" document
+step "the book" build_book
 step "cargo deny" check_dependencies
 step "advisories" check_advisories
 step "files over 300 lines, tests apart (not judged)" long_files
+step "examples of the pages" snippets
 step "conformance" conformance_table
 printf '\nall passed in %s s\n' "$SECONDS"

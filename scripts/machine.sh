@@ -33,6 +33,10 @@ cache_dir() { printf '%s\n' "${LEVERET_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cach
 deny_version=0.20.2
 deny_home() { printf '%s\n' "$(cache_dir)/cargo-deny-$deny_version"; }
 
+# Where mdbook is installed when it is not on PATH; the version is pinned, as what it takes for a mistake differs.
+mdbook_version=0.5.4
+mdbook_home() { printf '%s\n' "$(cache_dir)/mdbook-$mdbook_version"; }
+
 # The Redis version that belongs to a RabbitMQ generation.
 redis_of() {
     case $1 in
@@ -73,6 +77,14 @@ machine_has() {
     broker=$(dpkg-query -W -f '${Version}' rabbitmq-server 2>/dev/null) || return 1
     store=$(redis-server --version | sed -n 's/.* v=\([0-9]*\)\..*/\1/p')
     [ "${broker%%.*}" = "$generation" ] && [ "$store" = "$(redis_of "$generation")" ]
+}
+
+# Prints the folder of PostgreSQL's server programs, the newest one's where there are several.
+postgres_programs() {
+    local folder
+    folder=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
+    [ -x "$folder/postgres" ] || folder=$(dirname "$(command -v postgres || echo /nowhere)")
+    [ -x "$folder/postgres" ] && [ -x "$folder/initdb" ] && printf '%s\n' "$folder"
 }
 
 # Makes a Debian root with both servers; about half a minute, once. A half-made one never gets the name.

@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
-# Private RabbitMQ and Redis servers for tests, both generations, on free ports of 127.0.0.1.
+# Private servers for tests on free ports of 127.0.0.1: RabbitMQ and Redis, both generations, and PostgreSQL.
 #
 #   scripts/services.sh up DIR      start them, write DIR/env (then: . DIR/env)
 #   scripts/services.sh down DIR    stop them and remove what they wrote
 #   scripts/services.sh node GENERATION DIR AMQP DISTRIBUTION NAMES PROGRAM...
 #                                   run a program of RabbitMQ's, such as rabbitmqctl, for a node that a
 #                                   test has for itself in DIR, on these ports; 3 = not on this machine
+#   scripts/services.sh postgres DATA PORT
+#                                   run a PostgreSQL server in the foreground, with its data in DATA, made at
+#                                   the first start; 3 = not on this machine
 #
 # It installs nothing (scripts/install.sh does) and stops only processes that it started: a process id alone is
 # never believed, its command line has to carry the folder or the port too.
@@ -21,6 +24,7 @@ deadline_seconds=${LEVERET_TEST_UP_SECONDS:-120}
 usage() {
     say "usage: scripts/services.sh up|down DIR"
     say "       scripts/services.sh node GENERATION DIR AMQP DISTRIBUTION NAMES PROGRAM..."
+    say "       scripts/services.sh postgres DATA PORT"
     exit 2
 }
 
@@ -124,6 +128,37 @@ start_redis() { # version root port
         --save '' --appendonly yes --maxmemory-policy noeviction
 }
 
+# Becomes a PostgreSQL server. It refuses to be root, so root's one belongs to the user that its package made, and
+# its data to a folder that this user can reach.
+postgres() { # data port
+    local data=$1 listen=$2 programs user=()
+    if ! programs=$(postgres_programs); then
+        say "PostgreSQL is not on this machine; scripts/install.sh installs it"
+        exit 3
+    fi
+    if [ "$(id -u)" = 0 ]; then
+        chown postgres: "$data"
+        user=(setpriv --reuid=postgres --regid=postgres --clear-groups)
+    fi
+    cd "$data"
+    # What a process is killed at is no loss of the machine's: nothing has to reach the disk.
+    [ -e "$data/PG_VERSION" ] || "${user[@]}" "$programs/initdb" --pgdata="$data" --username=leveret --auth=trust \
+        --encoding=UTF8 --no-locale --no-sync >&2
+    exec "${user[@]}" "$programs/postgres" -D "$data" -p "$listen" -c listen_addresses=127.0.0.1 \
+        -c unix_socket_directories= -c fsync=off -c max_connections=200 -c shared_buffers=32MB
+}
+
+start_postgres() { # port; its data cannot be in a folder that only root can enter
+    local folder="$dir/postgres"
+    mkdir "$folder"
+    mktemp -d "${TMPDIR:-/tmp}/leveret-postgres.XXXXXX" >"$folder/data"
+    detached '' "$folder" "$here/services.sh" postgres "$(cat "$folder/data")" "$1"
+}
+
+postgres_is_up() { # port
+    "$(postgres_programs)/pg_isready" --quiet --host=127.0.0.1 --port="$1"
+}
+
 port_is_open() { # port
     (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
@@ -203,6 +238,15 @@ export LEVERET_TEST_REDIS_$version=redis://127.0.0.1:$store
 ENV
         started+=("rabbitmq-$generation rabbitmq_is_up $amqp $api" "redis-$version redis_is_up $store")
     done
+    if postgres_programs >/dev/null; then
+        free_port
+        start_postgres "$port"
+        echo "export LEVERET_TEST_POSTGRES=postgresql://leveret@127.0.0.1:$port" >>"$dir/env.new"
+        started+=("postgres postgres_is_up $port")
+    else
+        [ "${CI:-}" != true ] || die "PostgreSQL is not on this machine, and CI=true allows no gap"
+        say "SKIPPED: PostgreSQL is not on this machine"
+    fi
     for check in ${started[@]+"${started[@]}"}; do
         # shellcheck disable=SC2086 # a row of the table above: folder, question, ports
         wait_until "$dir/"$check || exit 1
@@ -239,6 +283,10 @@ down() {
         stop "$folder"
         rm -rf "$folder" 2>/dev/null || as_root rm -rf --one-file-system "$folder"
     done
+    if [ -d "$dir/postgres" ]; then
+        stop "$dir/postgres"
+        rm -rf "$(cat "$dir/postgres/data")" "$dir/postgres"
+    fi
     rm -f "$dir/env" "$dir/env.new"
     rmdir "$dir" 2>/dev/null || true
 }
@@ -249,6 +297,10 @@ case $1 in
         [ $# -ge 7 ] || usage
         shift
         node "$@"
+        ;;
+    postgres)
+        [ $# = 3 ] || usage
+        postgres "$2" "$3"
         ;;
     as-node)
         shift

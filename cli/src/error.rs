@@ -16,6 +16,7 @@ use leveret_common::name::KindName;
 use leveret_common::shape::SchemaError;
 use leveret_common::telemetry::{LoggingError, MetricsError};
 use leveret_gateway::{GatewayError, TokenFileError};
+use leveret_outbox::relay::RelayError;
 use leveret_producer::Problem;
 use leveret_worker::WorkerError;
 use leveret_worker::handler::RegistryError;
@@ -50,9 +51,17 @@ pub(crate) enum Error {
     /// The token file cannot be used.
     #[error("{0}; it is named by gateway.token_file")]
     Tokens(#[from] TokenFileError),
-    /// A kind of the configuration is there already.
+    /// The program's handlers are wrong.
     #[error("{0}")]
     Kinds(#[from] RegistryError),
+    /// Kinds have a handler in the program and one in the configuration.
+    #[error(
+        "failed to start: the program and the configuration both perform {}; remove one of the \
+         two, the handler or the table [kinds.\"{}\"]",
+        listed(.0),
+        .0.first().map(KindName::as_str).unwrap_or_default()
+    )]
+    Clash(Vec<KindName>),
     /// A kind of the configuration cannot push.
     #[error("failed to make the handler of kind {kind} (kinds.\"{kind}\".http): {source}")]
     Endpoint {
@@ -70,6 +79,16 @@ pub(crate) enum Error {
     /// The worker failed.
     #[error(transparent)]
     Worker(#[from] WorkerError),
+    /// A relay was started, or asked, without an outbox.
+    #[error(
+        "failed to find the outbox: outbox.url is not set; write outbox.url = \
+         \"postgresql://user:password@host:5432/database\", or sqlite:///folder/app.db, into \
+         leveret.toml"
+    )]
+    NoOutbox,
+    /// The outbox cannot be used.
+    #[error(transparent)]
+    Relay(#[from] RelayError),
     /// Logging could not be set up.
     #[error(transparent)]
     Logging(#[from] LoggingError),
@@ -184,6 +203,42 @@ pub(crate) enum Error {
         /// Of how many.
         total: usize,
     },
+    /// A role that was asked says that it is not ready, or not alive.
+    #[error("the {role} at {url} says no: {why}")]
+    NotReady {
+        /// The role.
+        role: &'static str,
+        /// Its door.
+        url: String,
+        /// What it says.
+        why: String,
+    },
+    /// A role that was asked did not answer, or not as a role of ours does.
+    #[error("the {role} at {url} did not answer as it should: {why}")]
+    NoAnswer {
+        /// The role.
+        role: &'static str,
+        /// Its door.
+        url: String,
+        /// What happened.
+        why: String,
+    },
+    /// Nothing listens where a role was asked.
+    #[error(
+        "no role listens on this machine at {where_to}: start it, or name its address with the key \
+         that it was started with (gateway.listen, worker.listen, beat.listen, \
+         relay.listen)"
+    )]
+    NobodyHome {
+        /// Where it was asked.
+        where_to: String,
+    },
+    /// A role was asked that has no door.
+    #[error("the {role} cannot be asked: {role}.listen is off; set it to an address")]
+    NoDoor {
+        /// The role.
+        role: &'static str,
+    },
     /// Many lines were to be sent, and it ended before the last.
     #[error(
         "{source}\n  lines 1 to {answered} are answered, later ones {rest}: send again from line {} \
@@ -229,6 +284,10 @@ pub(crate) enum Error {
     /// The output could not be written.
     #[error("failed to write the output: {0}")]
     Output(#[from] io::Error),
+}
+
+fn listed(names: &[KindName]) -> String {
+    names.iter().map(KindName::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn of_kinds(wrong: &[(KindName, SchemaError)]) -> String {
@@ -287,8 +346,12 @@ impl Error {
             | Self::NeedsServers { .. }
             | Self::Tokens(_)
             | Self::Kinds(_)
+            | Self::Clash(_)
             | Self::Endpoint { .. }
-            | Self::Schemas(_) => Exit::Config,
+            | Self::Schemas(_)
+            | Self::NoOutbox
+            | Self::Relay(RelayError::Address(_) | RelayError::NoTable { .. })
+            | Self::NoDoor { .. } => Exit::Config,
             Self::Open(error) => opening(error),
             Self::Gateway(GatewayError::PortInUse(_)) => Exit::InUse,
             Self::Gateway(GatewayError::Exposed(_)) => Exit::Config,
@@ -301,12 +364,16 @@ impl Error {
             | Self::System { .. }
             | Self::Output(_) => Exit::Failed,
             Self::Argument { .. } | Self::Unasked { .. } => Exit::Usage,
-            Self::Unreachable { .. } | Self::Alien { .. } => Exit::Unreachable,
+            Self::Unreachable { .. }
+            | Self::Relay(_)
+            | Self::Alien { .. }
+            | Self::NobodyHome { .. }
+            | Self::NoAnswer { .. } => Exit::Unreachable,
             Self::Refused { refusal, .. } => refusal.exit(),
             Self::SomeRefused { .. } | Self::Invalid { .. } => Exit::Refused,
             Self::SomeFailed { exit, .. } | Self::Flawed { exit, .. } => *exit,
             Self::Declined => Exit::Declined,
-            Self::Unhealthy { .. } => Exit::Unhealthy,
+            Self::Unhealthy { .. } | Self::NotReady { .. } => Exit::Unhealthy,
             Self::Stopped { source, .. } => source.exit(),
             Self::EndedBadly { .. } => Exit::TaskEndedBadly,
             Self::TimedOut { .. } => Exit::TimedOut,

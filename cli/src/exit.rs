@@ -5,6 +5,23 @@
 
 use std::process::ExitCode;
 
+/// Every code with its name, as `docs/exit-codes.md` has them, and what it says in a few words.
+pub(crate) const TABLE: [(Exit, &str, &str); 13] = [
+    (Exit::Ok, "ok", "It did what was asked."),
+    (Exit::Failed, "failed", "It failed in a way that no other code describes."),
+    (Exit::Usage, "usage", "The command line is wrong."),
+    (Exit::Config, "config", "The configuration is wrong."),
+    (Exit::Unreachable, "unreachable", "Gateway, broker or store could not be reached."),
+    (Exit::NotFound, "not-found", "The task or other named thing is not known."),
+    (Exit::TaskEndedBadly, "task-ended-badly", "The task did not end as it should have."),
+    (Exit::Refused, "refused", "The request was understood and refused."),
+    (Exit::TimedOut, "timed-out", "The time given to wait ran out."),
+    (Exit::InUse, "in-use", "Another process owns the data folder or the port."),
+    (Exit::Unhealthy, "unhealthy", "The doctor found something that does not work."),
+    (Exit::Declined, "declined", "A person was asked and said no."),
+    (Exit::Interrupted, "interrupted", "A second signal ended it before the drain was over."),
+];
+
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -67,22 +84,6 @@ impl From<Exit> for ExitCode {
 mod tests {
     use super::*;
 
-    const ALL: [(Exit, &str); 13] = [
-        (Exit::Ok, "ok"),
-        (Exit::Failed, "failed"),
-        (Exit::Usage, "usage"),
-        (Exit::Config, "config"),
-        (Exit::Unreachable, "unreachable"),
-        (Exit::NotFound, "not-found"),
-        (Exit::TaskEndedBadly, "task-ended-badly"),
-        (Exit::Refused, "refused"),
-        (Exit::TimedOut, "timed-out"),
-        (Exit::InUse, "in-use"),
-        (Exit::Unhealthy, "unhealthy"),
-        (Exit::Declined, "declined"),
-        (Exit::Interrupted, "interrupted"),
-    ];
-
     #[test]
     fn the_documented_table_is_the_list_in_the_code() {
         let page = include_str!("../../docs/exit-codes.md");
@@ -95,8 +96,10 @@ mod tests {
                 Some((code.to_owned(), name.to_owned()))
             })
             .collect();
-        let coded: Vec<(String, String)> =
-            ALL.iter().map(|(exit, name)| (exit.code().to_string(), (*name).to_owned())).collect();
+        let coded: Vec<(String, String)> = TABLE
+            .iter()
+            .map(|(exit, name, _)| (exit.code().to_string(), (*name).to_owned()))
+            .collect();
         assert_eq!(documented, coded);
     }
 }

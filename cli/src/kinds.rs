@@ -17,8 +17,20 @@ use leveret_worker::{Handler, Kind, Registry};
 
 use crate::error::Error;
 
+/// Returns the kinds of the configuration and the program's own.
+pub(crate) fn all(settings: &Settings, own: &Registry) -> Result<Registry, Error> {
+    let twice: Vec<KindName> =
+        settings.kinds.keys().filter(|name| own.find(name).is_some()).cloned().collect();
+    if !twice.is_empty() {
+        return Err(Error::Clash(twice));
+    }
+    let mut registry = bound(settings)?;
+    registry.merge(own.clone())?;
+    Ok(registry)
+}
+
 /// Returns the kinds of the configuration, each performed by its program or at its URL.
-pub(crate) fn bound(settings: &Settings) -> Result<Registry, Error> {
+fn bound(settings: &Settings) -> Result<Registry, Error> {
     let shapes = shapes(settings)?;
     let mut opened = open(&settings.kinds)?;
     let pusher = Pusher::new(Arc::new(SystemClock));

@@ -1,14 +1,16 @@
 //! Leveret: a task broker and a worker fleet.
 //!
-//! This crate is the front door. Programs find what they need in [`prelude`]; the `leveret`
-//! command is [`run`]. Everything else lives in the crates below and is re-exported as
-//! [`common`], [`producer`], [`beat`], [`worker`] and [`gateway`].
+//! This crate is the front door. Programs find what they need in [`prelude`]; [`dev`] is all of it in
+//! one process with a program's own handlers, [`Program`] the whole command line with them, and the
+//! `leveret` command is [`run`]. Everything else lives in the crates below and is re-exported as
+//! [`common`], [`producer`], [`beat`], [`worker`] and [`gateway`]. Features decide what of it is
+//! compiled: `docs/programs.md` lists them.
 //!
 //! A [`prelude::Task`] is a type of args that knows its kind. To put tasks in,
 //! [`prelude::Producer`]; to perform them, [`prelude::Handlers`] and a [`prelude::Worker`], both on
 //! one [`prelude::Backend`]: RabbitMQ and Redis, or one SQLite file. What was accepted ends as done or
 //! as a dead letter, whatever is killed meanwhile; it runs at least once. How handlers are written,
-//! step by step, is in `docs/handlers.md`.
+//! step by step, is in `docs/handlers.md`; here are the parts that [`dev`] puts together.
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -58,37 +60,69 @@
     )
 )]
 
+#[cfg(feature = "cli")]
 mod ago;
+#[cfg(feature = "cli")]
 mod args;
+#[cfg(feature = "cli")]
 mod assemble;
+#[cfg(feature = "cli")]
 mod client;
+#[cfg(feature = "cli")]
 mod command;
+#[cfg(feature = "cli")]
 mod confirm;
+#[cfg(feature = "cli")]
 mod error;
+#[cfg(feature = "cli")]
 mod exit;
+#[cfg(feature = "cli")]
 mod feed;
+#[cfg(feature = "cli")]
 mod kinds;
+#[cfg(feature = "cli")]
+mod knock;
+#[cfg(feature = "cli")]
+mod notify;
+#[cfg(all(doctest, feature = "cli"))]
+mod pages;
+#[cfg(feature = "cli")]
 mod probe;
+#[cfg(feature = "cli")]
+mod program;
+#[cfg(feature = "cli")]
 mod progress;
+#[cfg(feature = "cli")]
 mod report;
+#[cfg(feature = "cli")]
+mod run_error;
+#[cfg(feature = "config")]
+mod settings;
+#[cfg(feature = "cli")]
 mod signals;
+#[cfg(feature = "cli")]
 mod timekeeper;
 
-/// The examples of the guide, compiled as they are read.
-#[cfg(doctest)]
-#[doc = include_str!("../../docs/handlers.md")]
-struct HandlersPage;
-
-use std::ffi::OsString;
-use std::process::ExitCode;
-
-use clap::Parser;
-
+#[cfg(feature = "worker")]
 pub use leveret_beat as beat;
 pub use leveret_common as common;
+#[cfg(feature = "gateway")]
 pub use leveret_gateway as gateway;
 pub use leveret_producer as producer;
+#[cfg(feature = "worker")]
 pub use leveret_worker as worker;
+/// What types derive whose args have a schema, in the version that is understood here.
+#[cfg(feature = "schema")]
+pub use schemars;
+
+#[cfg(feature = "cli")]
+pub use self::program::{Program, dev, run};
+#[cfg(feature = "cli")]
+pub use self::run_error::RunError;
+#[cfg(feature = "config")]
+pub use self::settings::settings;
+#[cfg(feature = "testing")]
+pub use leveret_worker::harness as testing;
 
 /// What most programs need.
 pub mod prelude {
@@ -102,45 +136,14 @@ pub mod prelude {
     pub use leveret_macros::Task;
     pub use leveret_producer::task::Task;
     pub use leveret_producer::{Accepted, EnqueueError, Enqueuer, Producer, Request};
+    #[cfg(feature = "worker")]
     pub use leveret_worker::handler::{
         Attempt, Batch, Batched, Cancel, Checkpoint, Extract, FromRef, Progress, State, Tags,
         from_fn,
     };
+    #[cfg(feature = "worker")]
     pub use leveret_worker::{
         Execution, Handler, Handlers, Kind, Registry, Reply, TaskError, Worker,
     };
     pub use tokio_util::sync::CancellationToken;
-}
-
-use crate::args::CommandLine;
-use crate::error::Error;
-use crate::exit::Exit;
-
-/// Performs a command line, the program's name first, and returns the exit code.
-pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let line = match CommandLine::try_parse_from(arguments) {
-        Ok(line) => line,
-        Err(told) => {
-            // Help and version are data and go to stdout; whoever closed it has seen enough.
-            let _ = told.print();
-            return if told.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() };
-        }
-    };
-    match perform(line) {
-        Ok(()) => Exit::Ok.into(),
-        Err(error) => {
-            report::complain(&error);
-            error.exit().into()
-        }
-    }
-}
-
-fn perform(line: CommandLine) -> Result<(), Error> {
-    leveret_common::failpoint::arm();
-    let runtime = tokio::runtime::Runtime::new()
-        .map_err(|source| Error::System { operation: "start threads", source })?;
-    let ended = runtime.block_on(command::perform(line));
-    // Does not wait for what a second signal cut, nor for a read of a terminal that never ends.
-    runtime.shutdown_background();
-    ended
 }

@@ -46,13 +46,18 @@ impl Probe {
         address: Option<SocketAddr>,
         key: &'static str,
         readiness: Readiness,
-        metrics: Metrics,
+        metrics: Option<Metrics>,
     ) -> Result<Option<Self>, ProbeError> {
         let Some(address) = address else { return Ok(None) };
         let failed = |source| ProbeError { address, key, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok(Some(Self { listener, address, routes: routes(readiness, metrics) }))
+    }
+
+    /// Returns where it listens.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Returns its URL.
@@ -72,7 +77,7 @@ impl Probe {
     }
 }
 
-fn routes(readiness: Readiness, metrics: Metrics) -> Router {
+fn routes(readiness: Readiness, metrics: Option<Metrics>) -> Router {
     let ready = move || {
         let (status, said) = match readiness() {
             Ok(said) => (StatusCode::OK, said),
@@ -80,12 +85,13 @@ fn routes(readiness: Readiness, metrics: Metrics) -> Router {
         };
         std::future::ready((status, format!("{said}\n")))
     };
+    let routes = Router::new()
+        .route("/livez", get(|| std::future::ready("alive\n")))
+        .route("/readyz", get(ready));
+    let Some(metrics) = metrics else { return routes };
     let metrics = move || {
         let text = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
         std::future::ready((text, metrics.render()))
     };
-    Router::new()
-        .route("/livez", get(|| std::future::ready("alive\n")))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
+    routes.route("/metrics", get(metrics))
 }

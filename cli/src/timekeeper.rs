@@ -7,6 +7,7 @@
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use leveret_beat::definition::{Flaw, Wanted};
 use leveret_beat::engine::{Beat, Config, FileError, Filed, News, Reloader, Status};
@@ -14,22 +15,28 @@ use leveret_beat::timetable::{Plan, Step};
 use leveret_common::config::settings::BeatSettings;
 use leveret_producer::Producer;
 use nix::unistd::gethostname;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::assemble::{self, Ground};
+use crate::assemble::Ground;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::notify;
 use crate::report;
 use crate::signals::Hangups;
 
 /// The timetable file where none is named.
 const FILE: &str = "schedules.toml";
+/// How long a service manager waits at most until the file was read again.
+const REREAD_WITHIN: Duration = Duration::from_secs(10);
 /// How many lines of a plan are told at most.
 const MOST_TOLD: usize = 50;
 
 /// A beat with its timetable file.
 pub(crate) struct Timekeeper {
     beat: Beat,
+    /// Grows whenever it is told what became of the file.
+    told: watch::Receiver<u64>,
     file: Option<String>,
     schedules: Option<usize>,
 }
@@ -38,19 +45,22 @@ impl Timekeeper {
     /// Creates the beat and reads its file, where there is one.
     pub(crate) fn new(ground: &Ground) -> Result<Self, Error> {
         let settings = &ground.settings.beat;
-        let options = assemble::options(&ground.settings, "leveret-beat");
-        let producer = Producer::new(ground.backend.clone(), options);
+        let producer = Producer::new(ground.backend.clone(), ground.options("leveret-beat"));
         let read = |path: PathBuf| Filed::read(&path, &producer);
         let file = path(settings).map(read).transpose()?;
         let config = Config { lease: settings.lease, max_lead: settings.lead, host: host() };
-        let beat = Beat::new(producer, config).telling(tell);
-        let told = file.as_ref().map(|file| (file.path().display().to_string(), file.schedules()));
-        let (path, schedules) = told.unzip();
+        let (telling, told) = watch::channel(0);
+        let beat = Beat::new(producer, config).telling(move |news| {
+            tell(news);
+            telling.send_modify(|times| *times += 1);
+        });
+        let facts = file.as_ref().map(|file| (file.path().display().to_string(), file.schedules()));
+        let (path, schedules) = facts.unzip();
         let beat = match file {
             Some(file) => beat.with_file(file),
             None => beat,
         };
-        Ok(Self { beat, file: path, schedules })
+        Ok(Self { beat, told, file: path, schedules })
     }
 
     /// Returns what probes ask.
@@ -73,19 +83,40 @@ impl Timekeeper {
     /// # Cancel safety
     /// Dropped, it ends as if it was killed: another beat goes on where it was.
     pub(crate) async fn run(self, hangups: Hangups, stop: CancellationToken) {
-        let reloader = self.beat.reloader();
+        let reread =
+            Reread { reloader: self.beat.reloader(), status: self.beat.status(), told: self.told };
         tokio::select! {
             () = self.beat.run(stop) => {}
-            never = reread(hangups, &reloader) => match never {},
+            never = reread.at_each(hangups) => match never {},
         }
     }
 }
 
-/// Has the file read again at each SIGHUP, for ever.
-async fn reread(mut hangups: Hangups, reloader: &Reloader) -> Infallible {
-    loop {
-        hangups.next().await;
-        reloader.reload();
+/// Has the file read again.
+struct Reread {
+    reloader: Reloader,
+    status: Arc<Status>,
+    told: watch::Receiver<u64>,
+}
+
+impl Reread {
+    /// Does so at each SIGHUP, for ever.
+    async fn at_each(mut self, mut hangups: Hangups) -> Infallible {
+        loop {
+            hangups.next().await;
+            // A beat that was never ready must not be called so because its file was read again.
+            let is_told = self.status.is_ready();
+            if is_told {
+                notify::reloading();
+            }
+            self.told.mark_unchanged();
+            self.reloader.reload();
+            if is_told {
+                // While the store is away nothing is told, and the beat serves on as before.
+                let _ = tokio::time::timeout(REREAD_WITHIN, self.told.changed()).await;
+                notify::reloaded();
+            }
+        }
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-#[cfg(all(feature = "config", feature = "embedded", feature = "rabbitmq", feature = "redis"))]
+#[cfg(feature = "config")]
 mod open;
 
-#[cfg(all(feature = "config", feature = "embedded", feature = "rabbitmq", feature = "redis"))]
+#[cfg(feature = "config")]
 pub use self::open::OpenError;
 use crate::broker::Broker;
 use crate::clock::SharedClock;

@@ -1,15 +1,46 @@
 //! The contract of Leveret: what every other crate agrees on.
 //!
-//! Read in this order: [`name`] and [`id`] (what things are called), [`envelope`] (how a task
-//! looks on the wire), [`retry`] (when a failed task comes back), [`schedule`] (a timetable entry),
-//! [`ledger`] (who may run a task,
-//! as a pure state machine), then the seams [`broker`] and [`store`] with their backends,
-//! [`backend`], the one place that chooses between them, and [`desk`] (dead letters: how they are
-//! read and replayed).
+//! A *task* is one request to do work, of a *kind*, with *args*. A *broker* moves it, a *ledger*
+//! decides who may run it, *records* answer what became of it. This crate performs no task and opens
+//! no HTTP port; programs come in through the crate `leveret`.
 //!
-//! Guarantees that live here: the order of steps that keeps an accepted task from being lost is
-//! `ledger`'s; the cleanliness of outgoing headers is `envelope`'s; the limits of each buffer are
-//! `config`'s. This crate performs no task and opens no HTTP port.
+//! # Reading order
+//!
+//! | read | for |
+//! | --- | --- |
+//! | [`name`], [`id`] | what things are called |
+//! | [`envelope`] | how a task looks on the wire, whoever wrote it |
+//! | [`retry`] | when a failed task comes back |
+//! | [`schedule`] | a timetable entry |
+//! | [`ledger`] | who may run a task, as a pure state machine |
+//! | [`broker`], [`store`] | the seams, each with its two implementations |
+//! | [`backend`] | the one place that chooses between these |
+//! | [`desk`] | dead letters: how they are read and replayed |
+//!
+//! Beside them stand what is needed in one place only: `config` (feature `config`), [`clock`],
+//! [`spawn`], [`telemetry`], [`failpoint`], and the `testkit` (feature of that name) with the
+//! suites that every backend has to pass.
+//!
+//! # Guarantees
+//!
+//! The order of steps that keeps an accepted task from being lost is [`ledger`]'s. The cleanliness of
+//! outgoing headers is [`envelope`]'s. That the same text means the same id everywhere is [`id`]'s. The
+//! limits of each buffer are `config`'s.
+//!
+//! # Examples
+//!
+//! A sender's own key always means the same task, in every process and language:
+//!
+//! ```
+//! use leveret_common::id::TaskId;
+//! use leveret_common::name::{KindName, Namespace};
+//!
+//! let namespace: Namespace = "leveret".parse()?;
+//! let kind: KindName = "email.welcome".parse()?;
+//! let id = TaskId::from_key(&namespace, &kind, "welcome-7")?;
+//! assert_eq!(id.to_string(), "45263ad4-b2e0-52bc-aca1-9598b8453138");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #![cfg_attr(
     test,

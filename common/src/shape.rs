@@ -1,7 +1,7 @@
 //! The shape that a kind's args must have.
 //!
-//! Responsible for the question whether args fit, and for the one way to answer it: a JSON Schema
-//! from a file (feature `schema`). Asked where tasks are put in, and again before they run, because
+//! Responsible for the question whether args fit, and for the one way to answer it: a JSON Schema,
+//! from a file or made of a type (feature `schema`). Asked where tasks are put in, and again before they run, because
 //! not everybody who enqueues asks. Guards: what is answered never quotes the args, and a schema
 //! reads nothing but its own file; a remote `$ref` is an error.
 
@@ -30,6 +30,11 @@ pub struct Misfit {
     pub why: String,
 }
 
+/// Tells why a type's schema cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the schema of the args' type cannot be used: {0}; everything it refers to must be in it")]
+pub struct Unusable(pub String);
+
 /// The shapes of kinds, by name; a kind without one takes anything.
 #[derive(Clone, Default)]
 pub struct Shapes(BTreeMap<KindName, Arc<dyn Shape>>);
@@ -44,6 +49,11 @@ impl Shapes {
     #[must_use]
     pub fn get(&self, kind: &KindName) -> Option<&Arc<dyn Shape>> {
         self.0.get(kind)
+    }
+
+    /// Takes the shapes of `others`; where both know a kind, these.
+    pub fn extend(&mut self, others: &Self) {
+        self.0.extend(others.0.iter().map(|(kind, shape)| (kind.clone(), Arc::clone(shape))));
     }
 
     /// Looks at the args of a task of `kind`.
@@ -85,7 +95,7 @@ mod schema {
     use jsonschema::{PatternOptions, ValidationError, Validator};
     use serde_json::Value;
 
-    use super::{Misfit, Shape};
+    use super::{Misfit, Shape, Unusable};
 
     /// Largest schema that is read, in bytes.
     const MAX_BYTES: u64 = 1 << 20;
@@ -137,13 +147,17 @@ mod schema {
             let text = read(path).map_err(|source| SchemaError::Read { path: owned(), source })?;
             let schema = serde_json::from_str(&text)
                 .map_err(|source| SchemaError::Json { path: owned(), source })?;
-            Self::of(&schema).map_err(|why| SchemaError::Schema { path: owned(), why })
+            Self::of(&schema).map_err(|Unusable(why)| SchemaError::Schema { path: owned(), why })
         }
 
-        fn of(schema: &Value) -> Result<Self, String> {
+        /// Takes a schema of any draft.
+        ///
+        /// # Errors
+        /// [`Unusable`], when it is no schema or needs another document.
+        pub fn of(schema: &Value) -> Result<Self, Unusable> {
             // Whoever enqueues chooses the text that a pattern meets: no pattern may take long.
             let options = jsonschema::options().with_pattern_options(PatternOptions::regex());
-            options.build(schema).map(Self).map_err(|error| error.to_string())
+            options.build(schema).map(Self).map_err(|error| Unusable(error.to_string()))
         }
     }
 

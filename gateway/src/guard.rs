@@ -3,7 +3,7 @@
 //! Three doors, in this order. *Host*: without tokens only this machine's own names are answered,
 //! so that a web page cannot reach us by pointing its own name at 127.0.0.1 (DNS rebinding).
 //! *Page*: what a browser sends on behalf of another page is refused. *Token*: where tokens are
-//! set, one must be shown, except for the health probes.
+//! set, one must be shown, except for the health probes, and for the API's document and its viewer.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -18,8 +18,11 @@ use crate::problem::{Problem, Sort};
 use crate::token::Tokens;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-/// Paths that need no token: an orchestrator's probes carry none.
-const OPEN: [&str; 2] = ["/livez", "/readyz"];
+/// Paths that need no token: an orchestrator's probes carry none, and a browser that opens a page
+/// cannot. What lies there is the same for everybody.
+const OPEN: [&str; 4] = ["/livez", "/readyz", "/v1/openapi.json", "/docs"];
+/// The files of the page.
+const OPEN_BELOW: &str = "/docs/";
 
 /// What the guard knows.
 #[derive(Debug, Clone)]
@@ -53,7 +56,7 @@ impl Guard {
         }
         check_page(&host, headers)?;
         match &self.tokens {
-            Some(tokens) if !OPEN.contains(&uri.path()) => check_token(tokens, headers),
+            Some(tokens) if !is_open(uri.path()) => check_token(tokens, headers),
             Some(_) | None => Ok(()),
         }
     }
@@ -67,6 +70,10 @@ impl Guard {
         let bare = name.trim_start_matches('[').trim_end_matches(']');
         bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback() || ip == self.listen.ip())
     }
+}
+
+fn is_open(path: &str) -> bool {
+    OPEN.contains(&path) || path.starts_with(OPEN_BELOW)
 }
 
 /// Reads the name that the client called us by: exactly one.

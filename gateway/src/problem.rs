@@ -18,90 +18,34 @@ use leveret_common::schedule::Source;
 use leveret_common::store::StoreError;
 use leveret_producer::{EnqueueError, Problem as FieldProblem};
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use crate::openapi::name;
 use crate::operations::OperationError;
+pub(crate) use crate::sort::Sort;
+
+/// The media type of problems.
+pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 
 /// After how many seconds a client may try again what is unavailable now.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("2");
 
-/// What sort of problem it is: the last part of its type, its status and its title.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Sort(&'static str, StatusCode, &'static str);
-
-impl Sort {
-    pub(crate) const INVALID_REQUEST: Self =
-        Self("invalid-request", StatusCode::BAD_REQUEST, "The request is not valid");
-    pub(crate) const INVALID_TASK: Self =
-        Self("invalid-task", StatusCode::BAD_REQUEST, "The task is not valid");
-    pub(crate) const INVALID_SCHEDULE: Self =
-        Self("invalid-schedule", StatusCode::BAD_REQUEST, "The schedule is not valid");
-    pub(crate) const NO_TOKEN: Self =
-        Self("unauthorized", StatusCode::UNAUTHORIZED, "A valid token is needed");
-    pub(crate) const FOREIGN_PAGE: Self =
-        Self("foreign-page", StatusCode::FORBIDDEN, "Requests of other web pages are refused");
-    pub(crate) const UNKNOWN_TASK: Self =
-        Self("unknown-task", StatusCode::NOT_FOUND, "Nobody knows this task");
-    pub(crate) const UNKNOWN_ROUTE: Self =
-        Self("unknown-route", StatusCode::NOT_FOUND, "There is nothing at this path");
-    pub(crate) const WRONG_METHOD: Self =
-        Self("wrong-method", StatusCode::METHOD_NOT_ALLOWED, "This path takes another method");
-    pub(crate) const UNKNOWN_LETTER: Self =
-        Self("unknown-letter", StatusCode::NOT_FOUND, "There is no such dead letter");
-    pub(crate) const UNKNOWN_WORKER: Self =
-        Self("unknown-worker", StatusCode::NOT_FOUND, "No living worker is called so");
-    pub(crate) const UNKNOWN_QUEUE: Self =
-        Self("unknown-queue", StatusCode::NOT_FOUND, "Nobody knows this queue");
-    pub(crate) const UNKNOWN_SCHEDULE: Self =
-        Self("unknown-schedule", StatusCode::NOT_FOUND, "There is no such schedule");
-    pub(crate) const SCHEDULE_EXISTS: Self =
-        Self("schedule-exists", StatusCode::CONFLICT, "There is a schedule of this name");
-    pub(crate) const HELD_BY_ANOTHER_SOURCE: Self = Self(
-        "held-by-another-source",
-        StatusCode::CONFLICT,
-        "What the schedule says is changed where it comes from",
-    );
-    pub(crate) const SCHEDULE_CHANGED: Self =
-        Self("schedule-changed", StatusCode::CONFLICT, "Somebody else changed the schedule");
-    pub(crate) const TOO_LATE: Self =
-        Self("too-late", StatusCode::CONFLICT, "The task's outcome is decided");
-    pub(crate) const ALREADY_OVER: Self =
-        Self("already-over", StatusCode::CONFLICT, "The task is over");
-    pub(crate) const DESK_BUSY: Self = Self(
-        "desk-busy",
-        StatusCode::CONFLICT,
-        "Somebody else walks these dead letters at the moment",
-    );
-    pub(crate) const SLOW_BODY: Self =
-        Self("slow-body", StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time");
-    pub(crate) const KEY_CONFLICT: Self =
-        Self("key-conflict", StatusCode::CONFLICT, "The key belongs to another task");
-    pub(crate) const TOO_LARGE: Self =
-        Self("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The request is too large");
-    pub(crate) const MEDIA_TYPE: Self = Self(
-        "unsupported-media-type",
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "The body is of a type that is not taken",
-    );
-    pub(crate) const WRONG_HOST: Self =
-        Self("wrong-host", StatusCode::MISDIRECTED_REQUEST, "The gateway does not go by this name");
-    pub(crate) const INTERNAL: Self =
-        Self("internal", StatusCode::INTERNAL_SERVER_ERROR, "The gateway failed");
-    pub(crate) const UNAVAILABLE: Self =
-        Self("unavailable", StatusCode::SERVICE_UNAVAILABLE, "A server behind is not available");
-    pub(crate) const UNCONFIRMED: Self =
-        Self("unconfirmed", StatusCode::GATEWAY_TIMEOUT, "It is not known whether it was accepted");
-}
-
 /// One thing that is wrong with a request.
-#[derive(Debug, Clone, Serialize)]
-struct Flaw {
-    /// Which of several it is about.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Flaw {
+    /// Which of several schedules it is about: its name, or else its place.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(examples("line 7"))]
     place: Option<String>,
+    /// The field, the parameter or the header.
+    #[schema(examples("max_attempts"))]
     field: String,
+    /// What is wrong with it, and how to mend it.
+    #[schema(examples("it is 0; it must be within 1 and 1000"))]
     why: String,
-    /// The first wrong character of a text, from 1.
+    /// The first wrong character of a filter or an expression, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
     column: Option<usize>,
 }
 
@@ -110,24 +54,35 @@ struct Flaw {
 #[serde(transparent)]
 pub(crate) struct Problem(Box<Document>);
 
-/// A problem as it is written.
-#[derive(Debug, Clone, Serialize)]
-struct Document {
+/// Why a request was not answered with success: a problem document of RFC 9457.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Document {
+    /// What sort of problem it is: one of a closed list.
     #[serde(rename = "type")]
+    #[schema(schema_with = crate::openapi::problem::types)]
     kind: String,
+    /// The sort in words; always the same for one type.
     title: &'static str,
+    /// The status of the answer.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
+    /// What failed, on what, why, and how to mend it.
     detail: String,
+    /// The path that was asked; left out where the problem is a line among others.
     #[serde(skip_serializing_if = "Option::is_none")]
     instance: Option<String>,
     /// The task that it is about, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<name::TaskId>)]
     id: Option<TaskId>,
     /// How that task ended, where it is over.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<name::State>)]
     state: Option<&'static str>,
     /// Where the schedule comes from that is not ours to change.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<crate::openapi::fleet::Source>)]
     source: Option<Source>,
     /// What makes it safe to ask again for tasks of a schedule.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -135,6 +90,7 @@ struct Document {
     /// The revision of the schedule that somebody else changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     revision: Option<u32>,
+    /// Everything that is wrong with the request, at once.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Flaw>,
     #[serde(skip)]
@@ -143,13 +99,11 @@ struct Document {
 
 impl Problem {
     pub(crate) fn new(sort: Sort, detail: impl Into<String>) -> Self {
-        let Sort(name, status, title) = sort;
-        let header = matches!(sort, Sort::UNAVAILABLE | Sort::UNCONFIRMED | Sort::DESK_BUSY)
-            .then_some((header::RETRY_AFTER, RETRY_AFTER));
+        let header = sort.has_retry_after().then_some((header::RETRY_AFTER, RETRY_AFTER));
         Self(Box::new(Document {
-            kind: format!("/problems/{name}"),
-            title,
-            status: status.as_u16(),
+            kind: sort.kind(),
+            title: sort.title,
+            status: sort.status.as_u16(),
             detail: detail.into(),
             instance: None,
             id: None,
@@ -367,7 +321,7 @@ pub(crate) async fn render(request: Request, next: Next) -> Response {
         let body = serde_json::to_vec(&problem).unwrap_or_default();
         *response.body_mut() = Body::from(body);
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         headers.remove(header::CONTENT_LENGTH);
         if let Some((name, value)) = header {
             headers.insert(name, value);
@@ -375,7 +329,7 @@ pub(crate) async fn render(request: Request, next: Next) -> Response {
     }
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 

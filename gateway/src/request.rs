@@ -24,7 +24,7 @@ use crate::route::Door;
 /// The header that says who asks.
 const BY: &str = "leveret-by";
 /// Longest name of who asks.
-const MAX_BY: usize = 128;
+pub(crate) const MAX_BY: usize = 128;
 /// Most bytes of a body that holds orders, edited args apart.
 const MAX_ORDER: usize = 64 << 10;
 
@@ -48,9 +48,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
 }
 
 impl Parameters {
-    /// Refuses parameters other than `names`, and repeated ones.
+    /// Refuses parameters other than `names`, repeated ones and empty ones.
     pub(crate) fn only(&self, names: &[&str]) -> Result<(), Problem> {
-        for (place, (name, _)) in self.0.iter().enumerate() {
+        for (place, (name, value)) in self.0.iter().enumerate() {
             if !names.contains(&name.as_str()) {
                 let why = match names {
                     [] => "there are no parameters here; leave it out".to_owned(),
@@ -61,14 +61,19 @@ impl Parameters {
             if self.0[..place].iter().any(|(before, _)| before == name) {
                 return Err(wrong(name, "it stands there twice; give it once"));
             }
+            // An empty filter matches everything. Of the others none is passed over in silence: what
+            // was meant to narrow a request down, and came out empty, would widen it.
+            if value.is_empty() && name != "filter" {
+                return Err(wrong(name, "it is empty; give it a value, or leave it out"));
+            }
         }
         Ok(())
     }
 
-    /// Returns a parameter that is not empty.
+    /// Returns a parameter.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(found, _)| found == name);
-        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+        found.map(|(_, value)| value.as_str())
     }
 
     /// Reads a parameter.

@@ -9,12 +9,22 @@ use proc_macro2::Span;
 use quote::ToTokens;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Data, DeriveInput, Error, Expr, ExprLit, Fields, Ident, Lit, LitStr, Meta, Token};
+use syn::{Data, DeriveInput, Error, Expr, ExprLit, Fields, Ident, Lit, LitStr, Meta, Path, Token};
 
 use crate::rules;
 
-const NAMES: [&str; 8] =
-    ["kind", "aliases", "queue", "class", "max_attempts", "backoff", "timeout", "redact"];
+const NAMES: [&str; 10] = [
+    "kind",
+    "aliases",
+    "queue",
+    "class",
+    "max_attempts",
+    "backoff",
+    "timeout",
+    "redact",
+    "schema",
+    "crate",
+];
 const MAX_ATTEMPTS: u32 = 1_000;
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(30 * 86_400);
 const MAX_DELAYS: usize = 100;
@@ -31,6 +41,9 @@ pub(crate) struct Attributes {
     pub(crate) backoff: Option<Backoff>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) redact: Vec<Ident>,
+    pub(crate) schema: bool,
+    /// The crate that the code uses.
+    pub(crate) root: Option<Path>,
 }
 
 /// The waits between attempts.
@@ -97,6 +110,8 @@ impl Attributes {
             "backoff" => self.backoff = Some(backoff(meta)?),
             "timeout" => self.timeout = Some(timeout(meta)?),
             "redact" => self.redact = redact(meta, input)?,
+            "schema" => self.schema = schema(meta, input)?,
+            "crate" => self.root = Some(root(meta)?),
             other => {
                 return Err(Error::new(meta.span(), rules::unknown("attribute", other, &NAMES)));
             }
@@ -221,6 +236,28 @@ fn redact(meta: &Meta, input: &DeriveInput) -> Result<Vec<Ident>, Error> {
         problems.add(Error::new(name.span(), rules::unknown("field", &name.to_string(), &known)));
     }
     problems.0.map_or_else(|| Ok(names.into_iter().collect()), Err)
+}
+
+fn schema(meta: &Meta, input: &DeriveInput) -> Result<bool, Error> {
+    let Meta::Path(_) = meta else {
+        let why = "`schema` stands alone, as in #[task(kind = \"email.welcome\", schema)]: what args \
+                   must be like is said to `schemars::JsonSchema`, which the type derives, too";
+        return Err(Error::new(meta.span(), why));
+    };
+    // It is made once and kept, and a generic type has no place to keep one for each of its types.
+    let generics = &input.generics;
+    if generics.type_params().next().is_some() || generics.const_params().next().is_some() {
+        let why = "`schema` needs a type without type or const parameters";
+        return Err(Error::new(meta.span(), why));
+    }
+    Ok(true)
+}
+
+fn root(meta: &Meta) -> Result<Path, Error> {
+    let example = "crate = \"shop::leveret\"";
+    let text = text(value(meta, example)?, "crate", example)?;
+    let path = text.parse_with(Path::parse_mod_style);
+    path.map_err(|_| at(text, "crate", "it is the path of a crate, such as \"shop::leveret\""))
 }
 
 const CURVES: [&str; 4] = ["exponential", "linear", "fixed", "list"];

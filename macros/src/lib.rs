@@ -39,6 +39,8 @@ use syn::DeriveInput;
 /// | `backoff(fixed, delay = "30s")` | always the same wait |
 /// | `backoff(list, delays = ["1s", "1m", "1h"])` | these waits, the last one from then on |
 /// | `timeout = "30s"` | the time limit of one attempt: 1ms to 30d |
+/// | `schema` | args must fit the type's JSON Schema: it derives `schemars::JsonSchema`, too |
+/// | `crate = "shop::leveret"` | where the code finds the crate; `::leveret` where absent |
 /// | `redact(email, phone)` | fields that `Debug`, which the derive writes then, shows as `[redacted]` |
 ///
 /// Fields that are redacted are kept out of `{:?}`, and what they hold out of the error of args that
@@ -49,23 +51,30 @@ use syn::DeriveInput;
 /// their own, under the same name.
 #[proc_macro_derive(Task, attributes(task))]
 pub fn task(input: TokenStream) -> TokenStream {
-    derive(input, &quote!(::leveret::producer::task))
+    derive(input, &Place { root: quote!(::leveret), below: quote!(producer::task) })
 }
 
 /// Is the derive `Task` of `leveret-producer`.
 #[proc_macro_derive(TaskInProducer, attributes(task))]
 pub fn task_in_producer(input: TokenStream) -> TokenStream {
-    derive(input, &quote!(::leveret_producer::task))
+    derive(input, &Place { root: quote!(::leveret_producer), below: quote!(task) })
 }
 
 /// Is the derive `Task` of `leveret-worker`.
 #[proc_macro_derive(TaskInWorker, attributes(task))]
 pub fn task_in_worker(input: TokenStream) -> TokenStream {
-    derive(input, &quote!(::leveret_worker::task))
+    derive(input, &Place { root: quote!(::leveret_worker), below: quote!(task) })
 }
 
-/// `module` is where the code finds the trait and what belongs to it.
-fn derive(input: TokenStream, module: &Code) -> TokenStream {
-    let made = syn::parse::<DeriveInput>(input).and_then(|input| write::task(&input, module));
+/// Where the code finds the trait and what belongs to it.
+struct Place {
+    /// The crate, where `crate` names no other one.
+    root: Code,
+    /// The module in it.
+    below: Code,
+}
+
+fn derive(input: TokenStream, place: &Place) -> TokenStream {
+    let made = syn::parse::<DeriveInput>(input).and_then(|input| write::task(&input, place));
     made.unwrap_or_else(|wrong| wrong.into_compile_error()).into()
 }

@@ -6,15 +6,20 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::{Data, DeriveInput, Error, Fields, Ident};
 
+use crate::Place;
 use crate::attributes::{Attributes, Backoff};
 
 /// Writes the `impl` of `Task`, and that of `Debug` where fields are redacted.
-pub(crate) fn task(input: &DeriveInput, module: &TokenStream) -> Result<TokenStream, Error> {
+pub(crate) fn task(input: &DeriveInput, place: &Place) -> Result<TokenStream, Error> {
     let attributes = Attributes::read(input)?;
+    let Place { root, below } = place;
+    let root = attributes.root.as_ref().map_or_else(|| root.clone(), |root| quote!(#root));
+    let module = &quote!(#root::#below);
     let (name, (generics, of, bounds)) = (&input.ident, input.generics.split_for_impl());
     let Attributes { kind, aliases, redact, .. } = &attributes;
     let redacted = redact.iter().map(Ident::to_string);
     let defaults = defaults(&attributes, module);
+    let shape = if attributes.schema { shape(module) } else { TokenStream::new() };
     let debug = if redact.is_empty() { TokenStream::new() } else { debug(input, redact) };
     Ok(quote! {
         #[automatically_derived]
@@ -26,9 +31,20 @@ pub(crate) fn task(input: &DeriveInput, module: &TokenStream) -> Result<TokenStr
             fn defaults() -> #module::Defaults {
                 #defaults
             }
+
+            #shape
         }
         #debug
     })
+}
+
+fn shape(module: &TokenStream) -> TokenStream {
+    quote! {
+        fn shape() -> #module::Shaped {
+            static SHAPE: ::std::sync::OnceLock<#module::Shaped> = ::std::sync::OnceLock::new();
+            #module::shape_of::<Self>(&SHAPE)
+        }
+    }
 }
 
 fn defaults(attributes: &Attributes, module: &TokenStream) -> TokenStream {

@@ -62,7 +62,8 @@ impl Draft {
             let limit = rules.payload_limit;
             return Err(EnqueueError::TooLarge { size: args.len(), limit });
         }
-        if let Err(Misfit { path, why }) = rules.shapes.check(&named.kind, &args) {
+        let misfit = rules.shapes.check(&named.kind, &args).err().or(request.misfit);
+        if let Some(Misfit { path, why }) = misfit {
             let problem = Problem::new(format!("args{path}"), why);
             return Err(EnqueueError::Invalid(Problems(vec![problem])));
         }
@@ -148,7 +149,8 @@ pub(crate) fn problems_of(request: Request) -> Vec<Problem> {
     let (namespace, shapes) = (Namespace::default(), Shapes::default());
     let rules = Rules {
         namespace: &namespace,
-        now: Millis(0),
+        // Whether what expires does so before a given instant is the clock's matter.
+        now: request.at.unwrap_or_default(),
         payload_limit: usize::MAX,
         producer: "",
         shapes: &shapes,

@@ -55,6 +55,7 @@ mod producer;
 mod request;
 mod submission;
 pub mod task;
+mod written;
 
 pub use self::cancel::CancelError;
 pub use self::error::{EnqueueError, Problem, Problems};
@@ -63,5 +64,6 @@ pub use self::producer::{Accepted, Enqueue, Options, Producer};
 pub use self::request::Request;
 pub use self::submission::Submission;
 pub use self::task::{Defaults, Task};
+pub use self::written::Written;
 /// Writes the `impl` of the trait [`Task`](trait@Task), see [`leveret_macros::Task`].
 pub use leveret_macros::TaskInProducer as Task;

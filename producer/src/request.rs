@@ -9,11 +9,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use leveret_common::clock::Millis;
 use leveret_common::name::{Class, Lane, ScheduleName};
+use leveret_common::shape::Misfit;
 use serde::Serialize;
 
 use crate::draft;
 use crate::error::Problem;
 use crate::producer::Enqueue;
+use crate::task::Shaped;
 
 /// A task to enqueue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub struct Request {
     pub(crate) occasion: Option<Occasion>,
     /// What queue and class are where neither the sender nor the configuration says so.
     usual: (Option<String>, Option<Class>),
+    /// What its type says of the args.
+    pub(crate) misfit: Option<Misfit>,
 }
 
 /// The occurrence of a schedule that a task is put in for.
@@ -87,6 +91,32 @@ impl Request {
         }
     }
 
+    /// Tells whether the sender names the task, by id or by key.
+    #[must_use]
+    pub const fn is_named(&self) -> bool {
+        self.id.is_some() || self.key.is_some()
+    }
+
+    /// Returns the id that the sender gives, as it was written.
+    #[must_use]
+    pub fn given_id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// Says that the request was made so long ago: `delay` and `expires` count from then. One whose
+    /// time is over is accepted, and ends as *expired*.
+    #[must_use]
+    pub fn made(mut self, ago: Duration) -> Self {
+        // What is wrong however old it is stays as it is, to be refused as such.
+        if self.expires.is_some_and(|expires| expires <= self.delay.unwrap_or_default()) {
+            return self;
+        }
+        let left = |span: Duration| span.saturating_sub(ago);
+        self.delay = self.delay.map(left);
+        self.expires = self.expires.map(|expires| left(expires).max(Duration::from_millis(1)));
+        self
+    }
+
     /// Lists what is wrong with it, as far as no setting decides that; [`super::Producer::check`]
     /// tells all.
     #[must_use]
@@ -111,12 +141,23 @@ impl Request {
             result_ttl: None,
             occasion: None,
             usual: (None, None),
+            misfit: None,
         }
     }
 
     /// Says where tasks of its type go by themselves.
     pub(crate) fn usually(mut self, queue: Option<String>, class: Option<Class>) -> Self {
         self.usual = (queue, class);
+        self
+    }
+
+    /// Looks at the args as their type asks for.
+    pub(crate) fn fitting(mut self, shape: Shaped) -> Self {
+        self.misfit = match (shape, &self.args) {
+            (Ok(Some(shape)), Args::Written(json) | Args::Given(json)) => shape.check(json).err(),
+            (Ok(_), _) => None,
+            (Err(why), _) => Some(Misfit { path: String::new(), why: why.to_string() }),
+        };
         self
     }
 

@@ -38,6 +38,9 @@ pub struct Submission {
 }
 
 impl Submission {
+    /// The fields of a task, as a sender writes them.
+    pub const FIELDS: [&'static str; 12] = FIELDS;
+
     /// Reads a task from `json`; `key` is the `Idempotency-Key` header.
     ///
     /// # Errors

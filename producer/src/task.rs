@@ -1,8 +1,8 @@
 //! The typed task: args that know which kind they are for.
 //!
 //! [`Task`] is all there is to it; the derive of the same name only writes the `impl`. A producer
-//! reads kind and lane from it, a worker also how its failures are retried. What somebody says in
-//! a request comes before what the type says.
+//! reads kind and lane from it, a worker also how its failures are retried, and both the shape of
+//! the args where there is one. What somebody says in a request comes before what the type says.
 //!
 //! ```
 //! use leveret_producer::task::{Defaults, Task};
@@ -19,14 +19,27 @@
 //! }
 //! ```
 
+#[cfg(feature = "schema")]
+mod schema;
+#[cfg(not(feature = "schema"))]
+#[path = "task/without_schema.rs"]
+mod schema;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
 pub use leveret_common::name::Class;
 pub use leveret_common::retry::Backoff;
+pub use leveret_common::shape::{Shape, Unusable};
+
+pub use self::schema::shape_of;
 
 use crate::request::Request;
+
+/// The shape of a type's args, where it has one that can be used.
+pub type Shaped = Result<Option<Arc<dyn Shape>>, Unusable>;
 
 /// Args that know which kind they are for.
 ///
@@ -62,6 +75,16 @@ pub trait Task {
     fn defaults() -> Defaults {
         Defaults::new()
     }
+
+    /// Returns the shape that args must have; none where whatever can be read as the type will do.
+    ///
+    /// It is asked for with each task that is put in, so it is made once and kept.
+    ///
+    /// # Errors
+    /// When a schema was asked for that cannot be used.
+    fn shape() -> Shaped {
+        Ok(None)
+    }
 }
 
 impl<T: Task + ?Sized> Task for &T {
@@ -71,6 +94,10 @@ impl<T: Task + ?Sized> Task for &T {
 
     fn defaults() -> Defaults {
         T::defaults()
+    }
+
+    fn shape() -> Shaped {
+        T::shape()
     }
 }
 
@@ -131,15 +158,17 @@ impl Defaults {
 impl<T: Task + Serialize> From<T> for Request {
     fn from(task: T) -> Self {
         let Defaults { queue, class, .. } = T::defaults();
-        Self::new(T::KIND, &task).usually(queue.map(str::to_owned), class)
+        Self::new(T::KIND, &task).usually(queue.map(str::to_owned), class).fitting(T::shape())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use leveret_common::name::Lane;
+    use leveret_common::shape::Misfit;
 
     use super::*;
+    use crate::error::Problem;
 
     #[derive(Serialize)]
     struct Welcome {
@@ -169,6 +198,45 @@ mod tests {
         let said = (Some("bulk".to_owned()), Some(Class::Critical));
         let asked = request().queue("bulk").class(Class::Critical);
         assert_eq!(lane(asked, Some(&configured)), said);
+    }
+
+    #[derive(Serialize)]
+    struct Shapely(u64);
+
+    struct Seven;
+
+    impl Shape for Seven {
+        fn check(&self, args: &[u8]) -> Result<(), Misfit> {
+            let misfit = || Misfit { path: "/a".to_owned(), why: "it is not 7".to_owned() };
+            if args == b"7" { Ok(()) } else { Err(misfit()) }
+        }
+    }
+
+    impl Task for Shapely {
+        const KIND: &'static str = "shapely";
+
+        fn shape() -> Shaped {
+            Ok(Some(Arc::new(Seven)))
+        }
+    }
+
+    #[test]
+    fn args_that_do_not_fit_the_shape_of_their_type_are_a_problem_of_that_place() {
+        assert_eq!(Request::from(Shapely(7)).problems(), []);
+        for request in [Request::from(Shapely(8)), Request::from(&Shapely(8)).queue("mail")] {
+            let problems = request.problems();
+            assert_eq!(problems.len(), 1, "{problems:?}");
+            let Problem { field, why, .. } = &problems[0];
+            assert_eq!((field.as_str(), why.as_str()), ("args/a", "it is not 7"));
+        }
+    }
+
+    #[test]
+    fn a_shape_that_cannot_be_used_accepts_nothing() {
+        let unusable = Err(Unusable("no type \"nothing\"".to_owned()));
+        let problems = Request::new("shapely", &7).fitting(unusable).problems();
+        assert_eq!(problems[0].field, "args");
+        assert!(problems[0].why.contains("no type \"nothing\""), "{problems:?}");
     }
 
     #[test]

@@ -9,8 +9,10 @@ use std::path::Path;
 
 use walkdir::{DirEntry, WalkDir};
 
-/// Folders that nobody wrote: build output, the repository's own data, the embedded backend's files.
-const SKIPPED_FOLDERS: [&str; 3] = ["target", ".git", "leveret-data"];
+/// Folders that nobody wrote: build output, the repository's own data, the embedded backend's files,
+/// packages of other languages, the vendored viewer of the HTTP API.
+const SKIPPED_FOLDERS: [&str; 8] =
+    ["target", ".git", "leveret-data", ".venv", "node_modules", "dist", "dist-tests", "swagger-ui"];
 
 /// One text file.
 #[derive(Debug, Clone)]

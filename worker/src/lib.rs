@@ -1,13 +1,47 @@
 //! Performs tasks: fetches, claims, executes, settles; gives signs of life; drains.
 //!
-//! Read in this order: [`handler`] (what a user writes), [`Worker`] (the parts and their order),
-//! [`fetch`] (from lanes to slots), [`settle`] (from a delivery to its ack; the safety of Leveret
-//! is in [`settle::journey`]), [`execute`] and [`decide`] (one attempt and what it means),
-//! [`heartbeat`] and [`contact`] (who lives), [`control`] (what operators ask), `schedules` (what
-//! the program declares).
+//! A *handler* is an async fn that performs a *kind*. A worker hands it the args of one task at a
+//! time for each of its *slots*, and *settles* what comes of it: the outcome is safe elsewhere before the
+//! delivery is acked.
 //!
-//! Guarantees: an accepted task ends as done or as a dead letter, whatever is killed; it runs
-//! again only in the windows that `docs/guarantees.md` lists.
+//! # Reading order
+//!
+//! | read | for |
+//! | --- | --- |
+//! | [`handler`], [`Handlers`], [`TaskError`] | what a program writes |
+//! | [`Worker`], [`Config`] | the parts, their order and their limits |
+//! | [`fetch`] | from lanes to slots |
+//! | [`settle`] | from a delivery to its ack; the safety of Leveret is in [`settle::journey`] |
+//! | [`execute`], [`decide`] | one attempt, and what it means |
+//! | [`heartbeat`], [`contact`] | who lives |
+//! | [`control`] | what operators ask |
+//! | `harness`, with the feature `testing` | the same pipeline a step at a time, for the tests of programs |
+//!
+//! # Guarantees
+//!
+//! An accepted task ends as done or as a dead letter, whatever is killed; it runs
+//! again only in the windows that `docs/guarantees.md` lists. A drain and a shutdown charge no attempt.
+//!
+//! # Examples
+//!
+//! ```
+//! use leveret_worker::handler::{Attempt, State};
+//! use leveret_worker::{Handlers, TaskError};
+//!
+//! #[derive(Clone)]
+//! struct Mailer;
+//!
+//! async fn remind(user: u64, State(_): State<Mailer>, attempt: Attempt) -> Result<u64, TaskError> {
+//!     if user == 0 {
+//!         return Err(TaskError::dead("nobody has the number 0")); // no other attempt
+//!     }
+//!     println!("attempt {} of {}", attempt.number, attempt.max);
+//!     Ok(user)
+//! }
+//!
+//! let handlers = Handlers::new().state(Mailer).handle_as("email.remind", remind);
+//! # drop(handlers);
+//! ```
 
 #![cfg_attr(
     test,
@@ -26,6 +60,8 @@ pub mod decide;
 pub mod execute;
 pub mod fetch;
 pub mod handler;
+#[cfg(feature = "testing")]
+pub mod harness;
 pub mod heartbeat;
 pub mod lanes;
 mod schedules;

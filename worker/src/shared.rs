@@ -24,6 +24,7 @@ use crate::contact::Contact;
 use crate::control::Controls;
 use crate::fetch::Arrived;
 use crate::fetch::buffer::Buffer;
+use crate::fetch::picker::Picker;
 use crate::handler::Registry;
 use crate::lanes::Lanes;
 use crate::settle::holdings::Holdings;
@@ -93,6 +94,37 @@ fn pauses() -> impl Iterator<Item = Duration> {
 }
 
 impl Shared {
+    /// Creates what a new incarnation of a worker shares; its handlers run in `handlers`.
+    #[must_use]
+    pub(crate) fn new(
+        backend: Backend,
+        registry: Registry,
+        config: Config,
+        handlers: Spawner,
+    ) -> Self {
+        let lanes = Arc::new(Lanes::new(&config.queues, &config.classes));
+        let controls = Arc::new(Controls::new(config.slots));
+        Self {
+            status: Arc::new(Status::new(Arc::clone(&lanes), Arc::clone(&controls))),
+            lanes,
+            controls,
+            buffer: Buffer::new(Picker::new(&config.classes, config.strict)),
+            slots: Slots::new(config.slots),
+            handlers,
+            producer: Producer::new(backend.clone(), config.enqueue.clone()),
+            backend,
+            registry,
+            config,
+            owner: Owner::mint(),
+            holdings: Holdings::default(),
+            contact: Contact::default(),
+            stop: CancellationToken::new(),
+            over: CancellationToken::new(),
+            gone: CancellationToken::new(),
+            dropped: CancellationToken::new(),
+        }
+    }
+
     /// Starts a part of the worker in `group`; it is dropped when the worker is.
     pub fn spawn(&self, group: &Spawner, part: impl Future<Output = ()> + Send + 'static) {
         let dropped = self.dropped.clone();

@@ -6,30 +6,22 @@ use std::time::Duration;
 use leveret_beat::timetable::TimetableError;
 use leveret_common::backend::Backend;
 use leveret_common::desk::Keeper;
-use leveret_common::id::Owner;
 use leveret_common::spawn::Spawner;
 use leveret_common::store::WorkerInfo;
 use leveret_common::telemetry::names::{self, field};
-use leveret_producer::Producer;
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::Config;
-use crate::contact::Contact;
-use crate::control::{self, Controls};
-use crate::fetch::buffer::Buffer;
+use crate::control;
 use crate::fetch::intake;
-use crate::fetch::picker::Picker;
 use crate::handler::{IntoRegistry, Registry, RegistryError};
 use crate::heartbeat;
-use crate::lanes::Lanes;
 use crate::schedules;
-use crate::settle::holdings::Holdings;
 use crate::settle::pipeline;
 use crate::shared::Shared;
-use crate::slot::Slots;
 use crate::status::Status;
 
 /// After the grace: how long released tasks may take to be given back.
@@ -73,30 +65,9 @@ impl Worker {
         config: Config,
     ) -> Result<Self, WorkerError> {
         let registry = kinds.into_registry().map_err(WorkerError::Kinds)?;
-        let producer = Producer::new(backend.clone(), config.enqueue.clone());
-        schedules::check(&registry, &producer).map_err(WorkerError::Schedules)?;
         let runtime = HandlerRuntime::start()?;
-        let lanes = Arc::new(Lanes::new(&config.queues, &config.classes));
-        let controls = Arc::new(Controls::new(config.slots));
-        let shared = Shared {
-            status: Arc::new(Status::new(Arc::clone(&lanes), Arc::clone(&controls))),
-            lanes,
-            controls,
-            buffer: Buffer::new(Picker::new(&config.classes, config.strict)),
-            slots: Slots::new(config.slots),
-            handlers: Spawner::on(runtime.handle()),
-            producer,
-            backend,
-            registry,
-            config,
-            owner: Owner::mint(),
-            holdings: Holdings::default(),
-            contact: Contact::default(),
-            stop: CancellationToken::new(),
-            over: CancellationToken::new(),
-            gone: CancellationToken::new(),
-            dropped: CancellationToken::new(),
-        };
+        let shared = Shared::new(backend, registry, config, Spawner::on(runtime.handle()));
+        schedules::check(&shared.registry, &shared.producer).map_err(WorkerError::Schedules)?;
         Ok(Self { shared: Arc::new(shared), runtime })
     }
 

@@ -1,7 +1,7 @@
 //! What people are told to type can be typed.
 //!
-//! Every command in backquotes, in the texts of all crates and in the pages for operators, and
-//! every command in those pages' examples, is read by the command line itself.
+//! Every command in backquotes, in the texts of all crates and in the pages, and every command in
+//! the pages' examples, is read by the command line itself.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,26 +14,14 @@ use super::CommandLine;
 /// The crates whose texts people see.
 const SOURCES: [&str; 6] =
     ["cli/src", "common/src", "gateway/src", "producer/src", "worker/src", "beat/src"];
-/// The pages that tell what to type.
-const PAGES: [&str; 9] = [
-    "README.md",
-    "docs/operations.md",
-    "docs/http-api.md",
-    "docs/filters.md",
-    "docs/dead-reasons.md",
-    "docs/exit-codes.md",
-    "docs/configuration.md",
-    "docs/guarantees.md",
-    "docs/schedules.md",
-];
 
-/// Collects the files of a folder that end with `.rs`.
-fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+/// Collects the files of a folder that end so.
+fn files(folder: &Path, end: &str, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            files(&path, found);
-        } else if path.extension().is_some_and(|end| end == "rs") {
+            files(&path, end, found);
+        } else if path.extension().is_some_and(|own| own == end) {
             found.push(path);
         }
     }
@@ -54,23 +42,26 @@ fn texts(source: &str) -> String {
 /// Returns what stands in backquotes and begins with the command's name.
 fn quoted(text: &str) -> Vec<String> {
     let begun = text.split("`leveret ").skip(1);
-    begun.filter_map(|rest| Some(rest.split_once('`')?.0.to_owned())).collect()
+    begun.filter_map(|rest| Some(own(rest.split_once('`')?.0).to_owned())).collect()
+}
+
+/// Returns a command without what is the shell's: a comment, a pipe, a file.
+pub(super) fn own(line: &str) -> &str {
+    let ends = [" #", " &", " |", " >"].into_iter().filter_map(|end| line.find(end));
+    line[..ends.min().unwrap_or(line.len())].trim_end()
 }
 
 /// Returns the lines of a page's examples that call the command, without what is the shell's.
 fn examples(page: &str) -> Vec<String> {
     let fenced = page.split("```").skip(1).step_by(2);
     let lines = fenced.flat_map(str::lines).filter_map(|line| line.strip_prefix("leveret "));
-    let own = |line: &str| {
-        let ends = [" #", " &", " |", " >"].into_iter().filter_map(|end| line.find(end));
-        line[..ends.min().unwrap_or(line.len())].trim_end().to_owned()
-    };
-    lines.map(own).collect()
+    // A line of a Cargo.toml is none.
+    lines.filter(|line| !line.starts_with('=')).map(|line| own(line).to_owned()).collect()
 }
 
 /// Splits a command as a shell does, as far as quotes go. What a reader or the program puts in
 /// (`{queue}`, `QUEUE`) becomes a word that is a number too.
-fn words(command: &str) -> Vec<String> {
+pub(super) fn words(command: &str) -> Vec<String> {
     let (mut words, mut is_quoted) = (vec![String::new()], None);
     for letter in command.chars() {
         match letter {
@@ -117,7 +108,7 @@ fn every_command_that_people_are_told_to_type_is_one() {
         read += 1;
     };
     let mut paths = Vec::new();
-    SOURCES.iter().for_each(|folder| files(&root.join(folder), &mut paths));
+    SOURCES.iter().for_each(|folder| files(&root.join(folder), "rs", &mut paths));
     paths.retain(|path| !path.ends_with("cli/src/args/advised.rs"));
     let mut advisers = Vec::new();
     for path in &paths {
@@ -129,8 +120,9 @@ fn every_command_that_people_are_told_to_type_is_one() {
         let folder = root.join("gateway/src").join(part);
         assert!(advisers.iter().any(|path| path.starts_with(&folder)), "{part} advises nothing");
     }
-    for page in PAGES {
-        let path = root.join(page);
+    let mut pages = vec![root.join("README.md")];
+    files(&root.join("docs"), "md", &mut pages);
+    for path in pages {
         let text = fs::read_to_string(&path).unwrap();
         quoted(&text).iter().for_each(|command| check(&path, command, true));
         examples(&text).iter().for_each(|command| check(&path, command, false));

@@ -23,6 +23,7 @@ impl Args for KeyFlags {
                     .global(true)
                     .value_name("VALUE")
                     .help(key.help.trim_end_matches('.'))
+                    .display_order(910)
                     .hide(!SHOWN.contains(&key.path))
                     .help_heading("Configuration keys"),
             )

@@ -6,21 +6,59 @@
 #[cfg(test)]
 mod advised;
 mod dead;
+pub(crate) mod examples;
 mod fleet;
 mod keys;
+mod relay;
 mod schedule;
 mod task;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+pub(crate) use clap_complete::Shell;
 
 pub(crate) use self::dead::{Bulk, Chosen, DeadCommand, Group, Replay};
 pub(crate) use self::fleet::{Addressed, QueueCommand, WorkerCommand};
 use self::keys::KeyFlags;
+pub(crate) use self::relay::RelayCommand;
 pub(crate) use self::schedule::{Backfill, Coming, Origin, Said, ScheduleCommand, Update, Write};
 pub(crate) use self::task::{Cancel, Enqueue, TaskCommand};
 use crate::report::Format;
+
+/// The program's name.
+pub(crate) const NAME: &str = "leveret";
+
+/// Returns the command line of a program that calls itself `name`, with what its help shows beside the
+/// arguments.
+fn command(name: &str) -> clap::Command {
+    if name == NAME {
+        return examples::shown(CommandLine::command());
+    }
+    CommandLine::command()
+        .name(name.to_owned())
+        .bin_name(name.to_owned())
+        .version(concat!("with Leveret ", env!("CARGO_PKG_VERSION")))
+        .about("Performs tasks with handlers of its own, and operates them")
+        .long_about(None)
+}
+
+/// Returns the command line as it is offered to shells and on man pages: without `help` as a
+/// command, and without the flags of keys that no help shows. They are all global, so the root has
+/// them.
+pub(crate) fn offered(name: &str) -> clap::Command {
+    let whole = command(name);
+    let root = clap::Command::new(name.to_owned())
+        .version(whole.get_version().unwrap_or_default().to_owned())
+        .propagate_version(true)
+        .subcommand_required(true)
+        .disable_help_subcommand(true)
+        .about(whole.get_about().cloned().unwrap_or_default())
+        .long_about(whole.get_long_about().cloned().unwrap_or_default())
+        .args(whole.get_arguments().filter(|argument| !argument.is_hide_set()).cloned());
+    root.subcommands(whole.get_subcommands().cloned())
+}
 
 /// A task broker and a worker fleet.
 ///
@@ -32,19 +70,46 @@ pub(crate) struct CommandLine {
     pub(crate) shared: Shared,
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// What the program calls itself
+    #[arg(skip)]
+    pub(crate) name: String,
+}
+
+impl CommandLine {
+    /// Reads the arguments of a program, its name first, that calls itself `name`.
+    pub(crate) fn read(
+        arguments: impl IntoIterator<Item = OsString>,
+        name: &str,
+    ) -> Result<Self, clap::Error> {
+        let mut command = command(name);
+        let mut matches = command.try_get_matches_from_mut(arguments)?;
+        let line =
+            Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))?;
+        Ok(Self { name: name.to_owned(), ..line })
+    }
 }
 
 /// What every command takes.
 #[derive(Debug, Args)]
 pub(crate) struct Shared {
     /// How data is printed on stdout
-    #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORM")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORM",
+        display_order = 900
+    )]
     pub(crate) output: Format,
     /// The configuration file; without this, leveret.toml where it exists
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", display_order = 901)]
     pub(crate) config: Option<PathBuf>,
     /// Sets a configuration key, as the key's own flag does: `leveret config --help` lists them
-    #[arg(long, global = true, value_name = "KEY=VALUE", value_parser = pair)]
+    #[arg(
+        long, global = true, value_name = "KEY=VALUE", value_parser = pair, display_order = 902
+    )]
     pub(crate) set: Vec<(String, String)>,
     #[command(flatten)]
     pub(crate) keys: KeyFlags,
@@ -69,6 +134,14 @@ pub(crate) enum Command {
     /// Any number of them may run: one leads, the others stand by. SIGHUP has it read its
     /// timetable file again.
     Beat,
+    /// Starts a relay, which hands on the tasks of an outbox in your own database, or looks into it
+    ///
+    /// Without a verb it starts a relay (needs outbox.url, broker.url and store.url). Any number of
+    /// them may run.
+    Relay {
+        #[command(subcommand)]
+        verb: Option<RelayCommand>,
+    },
     /// Shows the timetable, changes it, and says when what is due
     #[command(subcommand)]
     Schedule(ScheduleCommand),
@@ -83,11 +156,71 @@ pub(crate) enum Command {
     Queue(QueueCommand),
     /// Looks for what is wrong, or soon will be, and says how to mend it
     Doctor,
+    /// Asks a role on this machine whether it is ready, for health checks
+    ///
+    /// It asks the address that the configuration gives to the role (gateway.listen, worker.listen,
+    /// beat.listen, relay.listen). Exit code 0: it is; 10: it says no, and why; 4: nothing answers there.
+    Probe(Asked),
     /// Shows the configuration, and lists its keys with --help
     #[command(subcommand, after_help = keys::listing())]
     Config(ConfigCommand),
+    /// Prints what a shell needs to complete commands, flags and values
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Prints the man page of a command, or writes those of all into a folder
+    Man(ManCommand),
+    /// Prints the OpenAPI document of the HTTP API, as the gateway serves it
+    Openapi,
     /// Prints the version
     Version,
+}
+
+/// Who is asked, and what.
+#[derive(Debug, Args)]
+pub(crate) struct Asked {
+    /// The role; without it each that listens on this machine is asked, and one at least has to
+    #[arg(value_enum)]
+    pub(crate) role: Option<ProbedRole>,
+    /// Asks whether it is alive, not whether it is ready
+    #[arg(long)]
+    pub(crate) live: bool,
+}
+
+/// A role that has a door to ask at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProbedRole {
+    /// All in one process; it has the gateway's door
+    Dev,
+    Gateway,
+    Worker,
+    Beat,
+    Relay,
+}
+
+impl ProbedRole {
+    /// Returns the name of the command that starts it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Gateway => "gateway",
+            Self::Worker => "worker",
+            Self::Beat => "beat",
+            Self::Relay => "relay",
+        }
+    }
+}
+
+/// Which man pages, and where to.
+#[derive(Debug, Args)]
+pub(crate) struct ManCommand {
+    /// The command, such as task enqueue; without it, the page of leveret itself
+    #[arg(value_name = "COMMAND", conflicts_with = "dir")]
+    pub(crate) command: Vec<String>,
+    /// Writes the pages of all commands into this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -124,7 +257,7 @@ mod tests {
     fn each_key_has_the_flag_that_its_origin_names() {
         for key in KEYS {
             let line = ["leveret", "version", &key.flag(), "some=text"];
-            let parsed = CommandLine::try_parse_from(line).unwrap();
+            let parsed = CommandLine::read(line.map(OsString::from), NAME).unwrap();
             assert_eq!(parsed.shared.keys.0, [(key.path.to_owned(), "some=text".to_owned())]);
         }
     }
@@ -133,7 +266,7 @@ mod tests {
     fn help_shows_few_keys_and_that_of_config_lists_all() {
         let help = |words: &[&str]| {
             let line = [&["leveret"][..], words, &["--help"]].concat();
-            CommandLine::try_parse_from(line).unwrap_err().to_string()
+            CommandLine::read(line.into_iter().map(OsString::from), NAME).unwrap_err().to_string()
         };
         for words in [&["task", "cancel"][..], &["dead"], &["dev"], &["worker"]] {
             let text = help(words);
@@ -151,7 +284,7 @@ mod tests {
     fn a_bulk_verb_needs_ids_or_a_filter_or_all_of_them_and_takes_only_one() {
         let refused = |words: &[&str]| {
             let line = [&["leveret", "dead"][..], words].concat();
-            CommandLine::try_parse_from(line).is_err()
+            CommandLine::read(line.into_iter().map(OsString::from), NAME).is_err()
         };
         for verb in ["replay", "discard"] {
             assert!(refused(&[verb]));

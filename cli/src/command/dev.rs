@@ -1,23 +1,27 @@
 //! `leveret dev`: gateway, worker and beat in one process, without any configuration.
 //!
 //! On the embedded backend it is the whole product; where broker.url and store.url are set it uses
-//! those. It performs `demo.echo` beside the kinds of the configuration, and serves every queue
-//! that one of them names. It keeps the timetable, too.
+//! those. It performs `demo.echo` beside the kinds of the configuration and of the program that it is
+//! part of, and serves every queue that one of them names. It keeps the timetable, too, and hands on
+//! the outbox that is configured.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use leveret_common::backend::Purpose;
 use leveret_common::config::Settings;
 use leveret_common::name::QueueName;
 use leveret_common::retry::RetryPolicy;
+use leveret_outbox::relay::Relay;
 use leveret_worker::{Kind, Registry, handler};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::assemble::{self, Ground};
+use crate::assemble::{self, Given, Ground};
 use crate::error::Error;
 use crate::kinds;
+use crate::knock::url_of;
+use crate::notify::Pulse;
 use crate::report::{self, Format};
 use crate::signals::{Hangups, Signals};
 use crate::timekeeper::Timekeeper;
@@ -29,27 +33,17 @@ const ECHO: &str = "demo.echo";
 ///
 /// # Cancel safety
 /// Dropped, running tasks are cut and run again after the next start.
-pub(super) async fn run(
-    settings: Settings,
-    signals: Signals,
-    hangups: Hangups,
-    format: Format,
-) -> Result<(), Error> {
-    assemble::play(settings, "dev", Purpose::Any, signals, async |ground, stop| {
-        serve(ground, hangups, stop, format).await
+pub(crate) async fn run(given: Given, signals: Signals, hangups: Hangups) -> Result<(), Error> {
+    assemble::play(given, "dev", Purpose::Any, signals, async |ground, stop| {
+        serve(ground, hangups, stop).await
     })
     .await
 }
 
-async fn serve(
-    ground: &Ground,
-    hangups: Hangups,
-    stop: CancellationToken,
-    format: Format,
-) -> Result<(), Error> {
+async fn serve(ground: &Ground, hangups: Hangups, stop: CancellationToken) -> Result<(), Error> {
     let settings = &ground.settings;
-    let registry = registry(settings)?;
-    let queues = queues(settings);
+    let registry = registry(settings, &ground.own)?;
+    let queues = queues(settings, &ground.own);
     let kinds = registry.names().map(ToString::to_string).collect::<Vec<_>>();
     let timekeeper = Timekeeper::new(ground)?;
     let shown = Shown {
@@ -60,20 +54,32 @@ async fn serve(
     };
     let worker = ground.worker(registry, queues)?;
     let (performs, keeps) = (worker.status(), timekeeper.status());
-    let is_ready = move || performs.is_ready() && keeps.is_ready();
+    let relay = ground.relay().await?;
+    let hands_on = relay.as_ref().map(Relay::status);
+    let is_ready = move || {
+        let hands_on = hands_on.as_ref().is_none_or(|relay| relay.trouble().is_none());
+        performs.is_ready() && keeps.is_ready() && hands_on
+    };
     let gateway = ground.bind_gateway(Some(Arc::new(is_ready))).await?;
-    shown.print(settings, gateway.local_addr(), format)?;
+    shown.print(settings, gateway.local_addr(), ground.format)?;
+    let pulse = Pulse::at(gateway.local_addr())?;
+    let _told = ground.keep_told(pulse, settings.worker.grace, &stop);
     let worker = ground.start(worker.run(stop.clone()), stop.clone());
     let beat = ground.start(timekeeper.run(hangups, stop.clone()), stop.clone());
+    let relay = relay.map(|relay| ground.start(relay.run(stop.clone()), stop.clone()));
     gateway.run(stop).await;
     let performed = worker.ended("run the worker").await;
     beat.ended("run the beat").await?;
+    if let Some(relay) = relay {
+        relay.ended("run the relay").await?;
+    }
     Ok(performed??)
 }
 
-/// Returns the kinds of the configuration and `demo.echo`, unless a program has that name.
-fn registry(settings: &Settings) -> Result<Registry, Error> {
-    let mut registry = kinds::bound(settings)?;
+/// Returns the kinds of the configuration and the program, and `demo.echo`, unless one of them has
+/// that name.
+fn registry(settings: &Settings, own: &Registry) -> Result<Registry, Error> {
+    let mut registry = kinds::all(settings, own)?;
     if let Ok(name) = ECHO.parse()
         && registry.find(&name).is_none()
     {
@@ -88,10 +94,10 @@ fn registry(settings: &Settings) -> Result<Registry, Error> {
 }
 
 /// Returns the worker's queues and those that only a kind names: nobody else would serve them.
-fn queues(settings: &Settings) -> Vec<QueueName> {
+fn queues(settings: &Settings, own: &Registry) -> Vec<QueueName> {
     let mut queues = settings.worker.queues.clone();
     let of_kinds = settings.kinds.values().map(|kind| kind.queue.clone().unwrap_or_default());
-    for queue in of_kinds.chain([QueueName::default()]) {
+    for queue in of_kinds.chain(own.queues()).chain([QueueName::default()]) {
         if !queues.contains(&queue) {
             queues.push(queue);
         }
@@ -109,7 +115,7 @@ struct Shown {
 
 impl Shown {
     fn print(&self, settings: &Settings, listen: SocketAddr, format: Format) -> Result<(), Error> {
-        let url = format!("http://{}", reachable(listen));
+        let url = url_of(listen);
         let mut members = json!({
             "gateway": url, "kinds": self.kinds, "queues": self.queues,
             "timetable": self.timetable, "schedules": self.schedules,
@@ -144,17 +150,6 @@ fn next_steps(url: &str, with_token: bool) -> String {
     )
 }
 
-/// Returns an address that can be connected to: one that listens everywhere is reached on this
-/// machine.
-fn reachable(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, listen.port())
-}
-
 #[cfg(test)]
 mod tests {
     use leveret_common::config::KindSettings;
@@ -170,14 +165,8 @@ mod tests {
             let kind = KindSettings { queue, ..KindSettings::default() };
             settings.kinds.insert(name.parse().unwrap(), kind);
         }
-        let queues: Vec<_> = queues(&settings).iter().map(ToString::to_string).collect();
+        let queues: Vec<_> =
+            queues(&settings, &Registry::default()).iter().map(ToString::to_string).collect();
         assert_eq!(queues, ["mail", "default", "files"]);
-    }
-
-    #[test]
-    fn an_address_that_listens_everywhere_is_reached_here() {
-        assert_eq!(reachable("0.0.0.0:80".parse().unwrap()).to_string(), "127.0.0.1:80");
-        assert_eq!(reachable("[::]:80".parse().unwrap()).to_string(), "[::1]:80");
-        assert_eq!(reachable("10.0.0.1:80".parse().unwrap()).to_string(), "10.0.0.1:80");
     }
 }

@@ -7,8 +7,11 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A working folder without any configuration of the machine.
-pub(crate) struct Home(TempDir);
+/// A working folder without any configuration of the machine, and the command that runs there.
+pub(crate) struct Home {
+    folder: TempDir,
+    binary: &'static str,
+}
 
 /// What a command left behind.
 #[derive(Debug)]
@@ -21,7 +24,13 @@ pub(crate) struct Left {
 impl Home {
     /// Makes an empty folder.
     pub(crate) fn new() -> Self {
-        Self(TempDir::new().unwrap())
+        Self { folder: TempDir::new().unwrap(), binary: env!("CARGO_BIN_EXE_leveret") }
+    }
+
+    /// Has another binary run there that takes the same command line.
+    #[cfg(feature = "failpoints")]
+    pub(crate) fn of(self, binary: &'static str) -> Self {
+        Self { binary, ..self }
     }
 
     /// Makes a folder with this `leveret.toml`.
@@ -32,7 +41,7 @@ impl Home {
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.0.path()
+        self.folder.path()
     }
 
     /// Writes a file into the folder.
@@ -47,7 +56,7 @@ impl Home {
 
     /// Prepares the command, with nothing of the caller's environment but `PATH`.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_leveret"));
+        let mut command = Command::new(self.binary);
         command.args(arguments).current_dir(self.path()).env_clear().env("PATH", "/usr/bin:/bin");
         command
     }

@@ -49,7 +49,8 @@ impl<'h> Role<'h> {
         Self::start_in(home, &["dev", "--listen", "127.0.0.1:0", "-o", "jsonl"], variables)
     }
 
-    fn start_in(home: &'h Home, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+    /// Starts a role with these variables in its environment.
+    pub(crate) fn start_in(home: &'h Home, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = home.command(arguments);
         command.envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -87,14 +88,7 @@ impl<'h> Role<'h> {
 
     /// Returns the status and the body of a `GET`, or nothing while nobody answers.
     pub(crate) fn get(&self, path: &str) -> Option<(u16, String)> {
-        let mut stream = TcpStream::connect(self.url.strip_prefix("http://")?).ok()?;
-        // HTTP/1.0: the body ends with the connection.
-        let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
-        stream.write_all(request.as_bytes()).ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+        get(&self.url, path)
     }
 
     /// Returns its process id.
@@ -137,6 +131,18 @@ impl Drop for Role<'_> {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Returns the status and the body of a `GET`, or nothing while nobody answers.
+pub(crate) fn get(url: &str, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(url.strip_prefix("http://")?).ok()?;
+    // HTTP/1.0: the body ends with the connection.
+    let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
 }
 
 /// Asks `condition` until it holds; fails the test after `deadline`.

@@ -53,6 +53,15 @@ fn the_version_is_the_same_by_command_and_by_flag() {
 }
 
 #[test]
+fn the_document_of_the_api_is_printed_without_a_gateway() {
+    let home = Home::new();
+    let document = home.run(&["openapi"]).json();
+    assert_eq!(document["openapi"], "3.1.0");
+    assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(document["paths"]["/v1/tasks"]["post"]["operationId"], "enqueueTasks");
+}
+
+#[test]
 fn a_reader_that_leaves_early_is_no_failure() {
     let home = Home::new();
     let binary = env!("CARGO_BIN_EXE_leveret");

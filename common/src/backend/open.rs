@@ -1,20 +1,23 @@
 //! From settings to a backend: embedded where no server is named, else RabbitMQ and Redis.
 //!
 //! That both servers or neither are named is guarded by [`crate::config`], which refuses the rest.
+//! Which of the two a program has is decided by features; asked for the other one, it says so.
+
+#[cfg_attr(not(feature = "embedded"), path = "open/without_embedded.rs")]
+mod embedded;
+#[cfg_attr(not(all(feature = "rabbitmq", feature = "redis")), path = "open/without_servers.rs")]
+mod servers;
 
 use std::sync::Arc;
 
 use super::{Backend, Purpose};
-use crate::broker::rabbitmq::{self, RabbitMq};
 use crate::broker::{Broker, BrokerError};
 use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::config::settings::RetentionSettings;
 use crate::decorator::Observed;
 use crate::diagnose::{Diagnose, Finding};
-use crate::embedded::{self, Embedded};
 use crate::spawn::Spawner;
-use crate::store::redis::{self, CeleryResults, Redis};
 use crate::store::{
     Fleet, Leases, Ledger, Letters, Records, Retention, Schedules, Signals, StoreError,
 };
@@ -24,19 +27,34 @@ use crate::store::{
 #[non_exhaustive]
 pub enum OpenError {
     /// The data folder.
+    #[cfg(feature = "embedded")]
     #[error(transparent)]
-    Embedded(#[from] embedded::OpenError),
+    Embedded(#[from] crate::embedded::OpenError),
     /// RabbitMQ.
     #[error(transparent)]
     Broker(#[from] BrokerError),
     /// Redis.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The program was built without it.
+    #[error(
+        "failed to open the {backend} backend: this program was built without it; {instead}, or \
+         build it with the feature `{feature}`"
+    )]
+    NotBuilt {
+        /// Which one.
+        backend: &'static str,
+        /// How to have the other one.
+        instead: &'static str,
+        /// The feature that brings it.
+        feature: &'static str,
+    },
 }
 
 /// The largest body that is moved at all: RabbitMQ's own default limit from 4.0. What is accepted
 /// is limited by the producer (`limits.payload`); a foreign message above that limit is in our care
 /// already, and must still find its way to a retry or to the dead letters.
+#[allow(dead_code, reason = "a program may be built without any backend of ours")]
 const LARGEST_MESSAGE: usize = 16 * 1024 * 1024;
 
 impl Backend {
@@ -45,8 +63,8 @@ impl Backend {
     /// To be ended by closing the broker ([`Broker::close`]) and then draining `spawner`.
     ///
     /// # Errors
-    /// When the data folder is in use or cannot be written, or a server cannot be reached or
-    /// refuses us.
+    /// When the data folder is in use or cannot be written, a server cannot be reached or refuses
+    /// us, or the program was built without what the settings name.
     ///
     /// # Cancel safety
     /// Dropped, nothing stays behind once `spawner` is drained.
@@ -73,30 +91,11 @@ impl Backend {
         clock: SharedClock,
         spawner: &Spawner,
     ) -> Result<Self, OpenError> {
-        let RetentionSettings { record, result, .. } = settings.retention;
-        let retention = Retention { record, result };
-        let Some((broker, store)) = servers(settings, client_name, retention) else {
-            let config = embedded::Config {
-                folder: settings.data.clone(),
-                namespace: settings.namespace.clone(),
-                payload_limit: LARGEST_MESSAGE,
-                retention,
-            };
-            let embedded = Embedded::open(config, Arc::clone(&clock))?;
-            let patients: Vec<Arc<dyn Diagnose>> = vec![embedded.clone()];
-            let (broker, store) = (embedded.clone(), embedded);
-            return Ok(Self::observed(settings, clock, retention, broker, store, patients));
-        };
-        // Redis first: it answers in a millisecond, and a failure leaves no connection open.
-        let results = celery_results(settings);
-        let redis = Redis::connect_with(store, results, spawner).await?;
-        let broker = rabbitmq::Config { receives: purpose == Purpose::Any, ..broker };
-        let rabbitmq = RabbitMq::connect(broker, Arc::clone(&clock), spawner).await?;
-        for warning in redis.warnings() {
-            tracing::warn!(warning, "the store is set up with a risk");
+        let shared = Arc::clone(&clock);
+        match servers::open(purpose, settings, client_name, shared, spawner).await {
+            Some(opened) => opened,
+            None => embedded::open(settings, clock),
         }
-        let patients: Vec<Arc<dyn Diagnose>> = vec![rabbitmq.clone(), redis.clone()];
-        Ok(Self::observed(settings, clock, retention, rabbitmq, redis, patients))
     }
 
     /// Has each server that the settings name look at itself, for whoever wants to know more than
@@ -110,27 +109,14 @@ impl Backend {
         clock: SharedClock,
         spawner: &Spawner,
     ) -> Vec<Result<Vec<Finding>, OpenError>> {
-        let RetentionSettings { record, result, .. } = settings.retention;
-        let retention = Retention { record, result };
-        let Some((broker, store)) = servers(settings, client_name, retention) else {
-            return Vec::new();
-        };
-        let broker = async {
-            let rabbitmq = RabbitMq::connect(broker, clock, spawner).await?;
-            let findings = rabbitmq.diagnose().await;
-            rabbitmq.close().await;
-            Ok(findings)
-        };
-        let store = async { Ok(Redis::connect(store, spawner).await?.diagnose().await) };
-        let (broker, store) = tokio::join!(broker, store);
-        vec![broker, store]
+        servers::examine(settings, client_name, clock, spawner).await
     }
 
     /// Puts the seams together, each counted and traced.
+    #[allow(dead_code, reason = "a program may be built without any backend of ours")]
     fn observed<B: Broker, S: Ledger + Records + Fleet + Leases + Signals + Letters + Schedules>(
         settings: &Settings,
         clock: SharedClock,
-        retention: Retention,
         broker: Arc<B>,
         store: Arc<S>,
         patients: Vec<Arc<dyn Diagnose>>,
@@ -147,43 +133,12 @@ impl Backend {
             schedules: Arc::new(Observed::new(store)),
             patients,
             clock,
-            retention,
+            retention: retention(settings),
         }
     }
 }
 
-fn celery_results(settings: &Settings) -> CeleryResults {
-    match &settings.celery.results_url {
-        _ if !settings.celery.results => CeleryResults::Off,
-        Some(url) => CeleryResults::At(url.expose().to_owned()),
-        None => CeleryResults::Store,
-    }
-}
-
-/// Returns how the servers are reached that the settings name.
-fn servers(
-    settings: &Settings,
-    client_name: &str,
-    retention: Retention,
-) -> Option<(rabbitmq::Config, redis::Config)> {
-    let (broker_url, store_url) = (settings.broker.url.as_ref()?, settings.store.url.as_ref()?);
-    let broker = rabbitmq::Config {
-        url: broker_url.expose().to_owned(),
-        namespace: settings.namespace.clone(),
-        publish_deadline: settings.broker.publish_deadline,
-        publish_window: usize::try_from(settings.broker.publish_window).unwrap_or(usize::MAX),
-        heartbeat: settings.broker.heartbeat,
-        connect_timeout: settings.broker.connect_timeout,
-        payload_limit: LARGEST_MESSAGE,
-        client_name: client_name.to_owned(),
-        receives: true,
-    };
-    let store = redis::Config {
-        url: store_url.expose().to_owned(),
-        namespace: settings.namespace.clone(),
-        response_timeout: settings.store.response_timeout,
-        connect_timeout: settings.store.connect_timeout,
-        retention,
-    };
-    Some((broker, store))
+fn retention(settings: &Settings) -> Retention {
+    let RetentionSettings { record, result, .. } = settings.retention;
+    Retention { record, result }
 }

@@ -18,10 +18,12 @@ use crate::clock::Millis;
 use crate::envelope::Wire;
 use crate::name::{Lane, QueueName};
 
-/// Log targets of client libraries that print messages' bodies: to be turned off.
+/// Log targets of client libraries that print messages' bodies, or again what we say: to be turned off.
 pub const TALKATIVE_TARGETS: &[&str] = &[
     #[cfg(feature = "rabbitmq")]
     rabbitmq::RETURNED_MESSAGES,
+    #[cfg(feature = "rabbitmq")]
+    rabbitmq::CLOSED_CHANNELS,
 ];
 
 /// Where a message is to go.

@@ -41,6 +41,8 @@ pub enum Form {
         /// Its field.
         slot: Slot<Option<SecretUrl>>,
     },
+    /// A URL of a database that may hold a password, or none.
+    Database(Slot<Option<SecretUrl>>),
     /// An HTTP URL without a password.
     HttpUrl(Slot<String>),
     /// A token, or none.
@@ -108,7 +110,7 @@ impl Form {
     /// Tells whether a value may not be quoted.
     #[must_use]
     pub const fn is_secret(&self) -> bool {
-        matches!(self, Self::Url { .. } | Self::Secret(_))
+        matches!(self, Self::Url { .. } | Self::Database(_) | Self::Secret(_))
     }
 
     /// Reads a value into its field, or says what is wrong with it.
@@ -119,6 +121,9 @@ impl Form {
             Self::File(slot) => *slot(settings) = Some(value::path(raw)?),
             Self::Url { schemes, slot, .. } => {
                 *slot(settings) = Some(SecretUrl::new(value::text(raw)?, schemes)?);
+            }
+            Self::Database(slot) => {
+                *slot(settings) = Some(SecretUrl::database(value::text(raw)?)?);
             }
             Self::HttpUrl(slot) => *slot(settings) = http_url(raw)?,
             Self::Secret(slot) => *slot(settings) = Some(Secret::new(value::text(raw)?)?),
@@ -153,7 +158,9 @@ impl Form {
             Self::Namespace(slot) => Some(slot(settings).to_string()),
             Self::Folder(slot) => Some(slot(settings).display().to_string()),
             Self::File(slot) => slot(settings).as_ref().map(|path| path.display().to_string()),
-            Self::Url { slot, .. } => slot(settings).as_ref().map(ToString::to_string),
+            Self::Url { slot, .. } | Self::Database(slot) => {
+                slot(settings).as_ref().map(ToString::to_string)
+            }
             Self::HttpUrl(slot) => Some(slot(settings).clone()),
             Self::Secret(slot) => slot(settings).as_ref().map(ToString::to_string),
             Self::Address(slot) => Some(slot(settings).to_string()),
@@ -181,6 +188,10 @@ impl Form {
             Self::Folder(_) => "a folder".to_owned(),
             Self::File(_) => "a file".to_owned(),
             Self::Url { example, .. } => format!("a URL such as {example}"),
+            Self::Database(_) => {
+                "a URL such as postgresql://user:password@host:5432/database, or sqlite:///folder/app.db"
+                    .to_owned()
+            }
             Self::HttpUrl(_) => "a URL, http://… or https://…, without user and path".to_owned(),
             Self::Secret(_) => "a token of visible ASCII characters".to_owned(),
             Self::Address(_) => "an IP address and a port".to_owned(),

@@ -301,6 +301,36 @@ pub const KEYS: &[Key] = &[
         "How early a beat may publish an occurrence, at most; it is not started early.",
     ),
     key(
+        "outbox.url",
+        None,
+        Form::Database(|s| &mut s.outbox.url),
+        "The database with the outbox of your own application, for `leveret relay` and `leveret dev`.",
+    ),
+    key(
+        "outbox.kept",
+        Some("0s"),
+        Form::duration(ms(0), days(365), |s| &mut s.outbox.kept),
+        "How long a row stays in the outbox after it was handed on; 0s: it is deleted then.",
+    ),
+    key(
+        "relay.batch",
+        Some("500"),
+        Form::integer(1, 1_000, |s| &mut s.relay.batch),
+        "How many rows a relay takes at once.",
+    ),
+    key(
+        "relay.poll",
+        Some("1s"),
+        Form::duration(ms(10), seconds(60), |s| &mut s.relay.poll),
+        "How often a relay looks into the outbox when nothing wakes it.",
+    ),
+    key(
+        "relay.listen",
+        Some("127.0.0.1:7881"),
+        Form::AddressOrOff(|s| &mut s.relay.listen),
+        "Where a relay answers `/livez`, `/readyz` and `/metrics`.",
+    ),
+    key(
         "retention.done",
         Some("1h"),
         Form::duration(seconds(1), days(365), |s| &mut s.retention.done),
@@ -391,6 +421,7 @@ mod tests {
             [
                 "LEVERET_BROKER_URL_FILE",
                 "LEVERET_STORE_URL_FILE",
+                "LEVERET_OUTBOX_URL_FILE",
                 "LEVERET_CELERY_RESULTS_URL_FILE"
             ]
         );

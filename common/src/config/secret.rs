@@ -51,6 +51,30 @@ impl SecretUrl {
         Ok(Self(text.to_owned()))
     }
 
+    /// Takes the URL of a database: `postgresql://…`, whose host may be missing where a parameter
+    /// names it, or `sqlite://` and the path of a file.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says what is wrong, without any part of the URL.
+    pub fn database(text: &str) -> Result<Self, String> {
+        let rest_after = |scheme: &&str| text.strip_prefix(*scheme);
+        if ["postgresql://", "postgres://"].iter().find_map(rest_after).is_some() {
+            let is_written = text.bytes().all(|byte| byte.is_ascii_graphic());
+            let why = "it holds spaces, control characters or letters outside ASCII; they are \
+                       written as %20 and the like";
+            return if is_written { Ok(Self(text.to_owned())) } else { Err(why.to_owned()) };
+        }
+        match text.strip_prefix("sqlite://") {
+            None => Err("it does not begin with postgresql:// or sqlite://".to_owned()),
+            Some("") => Err("it names no file".to_owned()),
+            Some(path) if path.chars().any(char::is_control) => {
+                Err("it holds control characters".to_owned())
+            }
+            Some(_) => Ok(Self(text.to_owned())),
+        }
+    }
+
     /// Returns the URL with its password. It belongs into a connection, never into a message.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -165,6 +189,21 @@ mod tests {
             let error = SecretUrl::new(url, AMQP).unwrap_err();
             assert!(error.starts_with(why), "{url}: {error}");
             assert!(!error.contains("geheim"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_database_is_a_server_or_a_file_and_a_wrong_one_is_not_quoted() {
+        for (url, shown) in [
+            ("postgres://shop:geheim@host/app", "postgres://shop:***@host/app"),
+            ("postgresql:///app?host=/run/postgresql", "postgresql:///app?***"),
+            ("sqlite:///var/lib/my app/app.db", "sqlite:///var/lib/my app/app.db"),
+            ("sqlite://app.db", "sqlite://app.db"),
+        ] {
+            assert_eq!(SecretUrl::database(url).unwrap().to_string(), shown);
+        }
+        for url in ["mysql://u:geheim@host", "sqlite://", "geheim", "postgres://u:ge heim@host"] {
+            assert!(!SecretUrl::database(url).unwrap_err().contains("geheim"));
         }
     }
 

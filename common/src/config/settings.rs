@@ -34,6 +34,10 @@ pub struct Settings {
     pub worker: WorkerSettings,
     /// One beat process.
     pub beat: BeatSettings,
+    /// The database whose transactions put tasks in.
+    pub outbox: OutboxSettings,
+    /// One relay process.
+    pub relay: RelaySettings,
     /// How long finished things are remembered.
     pub retention: RetentionSettings,
     /// What is recorded for questions about tasks.
@@ -142,6 +146,26 @@ pub struct BeatSettings {
     pub lead: Duration,
 }
 
+/// Settings of the outbox in a sender's own database.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct OutboxSettings {
+    /// Where it is.
+    pub url: Option<SecretUrl>,
+    /// How long a row is kept that was handed on.
+    pub kept: Duration,
+}
+
+/// Settings of a relay process.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RelaySettings {
+    /// How many rows it takes at once.
+    pub batch: u32,
+    /// How often it looks by itself, for what nothing woke it for.
+    pub poll: Duration,
+    /// Where `/livez`, `/readyz` and `/metrics` listen, if anywhere.
+    pub listen: Option<SocketAddr>,
+}
+
 /// How long finished things are remembered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RetentionSettings {
@@ -189,6 +213,8 @@ impl Default for Settings {
             limits: LimitSettings::default(),
             worker: WorkerSettings::default(),
             beat: BeatSettings::default(),
+            outbox: OutboxSettings::default(),
+            relay: RelaySettings::default(),
             retention: RetentionSettings::default(),
             records: RecordSettings::default(),
             celery: CelerySettings::default(),
@@ -267,6 +293,16 @@ impl Default for BeatSettings {
             listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 7880))),
             lease: Duration::from_secs(5),
             lead: Duration::from_millis(200),
+        }
+    }
+}
+
+impl Default for RelaySettings {
+    fn default() -> Self {
+        Self {
+            batch: 500,
+            poll: Duration::from_secs(1),
+            listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 7881))),
         }
     }
 }

@@ -84,6 +84,7 @@ fn other_value(key: &Key) -> String {
             Form::Namespace(_) => "blue",
             Form::Folder(_) | Form::File(_) => "/somewhere",
             Form::Secret(_) => "opensesame",
+            Form::Database(_) => "postgresql://u:pw@host:5432/app",
             Form::Url { .. } | Form::HttpUrl(_) => panic!("{} has no value above", key.path),
         },
     }

@@ -30,6 +30,8 @@ mod place;
 mod purge;
 mod reader;
 mod records;
+#[cfg(feature = "testing")]
+mod resting;
 mod schedules;
 mod schema;
 mod seen;
@@ -53,7 +55,10 @@ use self::leases::Held;
 use self::lock::FolderLock;
 use self::place::Places;
 use self::reader::Reader;
+#[cfg(feature = "testing")]
+pub use self::resting::{Resting, Waits};
 use self::schedules::Beats;
+use self::schema::Source;
 use self::seen::Lately;
 use self::signals::Mailboxes;
 use self::transaction::Transaction;
@@ -110,16 +115,38 @@ impl Embedded {
     /// # Errors
     /// When the folder is another process's, cannot be made or written, or holds something else.
     pub fn open(config: Config, clock: SharedClock) -> Result<Arc<Self>, OpenError> {
-        let Config { folder, namespace, payload_limit, retention } = config;
-        let lock = FolderLock::take(&folder, clock.now())?;
-        let file = folder.join(schema::FILE);
-        let connection = schema::open_writer(&file, &namespace)?;
+        let lock = FolderLock::take(&config.folder, clock.now())?;
+        let source = Source::File(config.folder.join(schema::FILE));
+        Self::start(&source, Some(lock), config, clock)
+    }
+
+    /// Opens an empty store in memory, shared with nobody and gone with its last user; the folder of
+    /// the config only names it.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    #[cfg(feature = "testing")]
+    pub fn in_memory(config: Config, clock: SharedClock) -> Result<Arc<Self>, OpenError> {
+        // Another name for each: what has the same name is the same store.
+        let name = PathBuf::from(format!("/leveret-{}", uuid::Uuid::new_v4().simple()));
+        Self::start(&Source::Memory(name), None, config, clock)
+    }
+
+    fn start(
+        source: &Source,
+        lock: Option<FolderLock>,
+        config: Config,
+        clock: SharedClock,
+    ) -> Result<Arc<Self>, OpenError> {
+        let Config { namespace, payload_limit, retention, .. } = config;
+        let connection = schema::open_writer(source, &namespace)?;
+        let file = source.name().to_owned();
         let transaction = Transaction::new(connection, Arc::clone(&clock))
             .map_err(|error| OpenError::sqlite("read", file.clone(), error))?;
         let inherited = transaction.last_id();
         let threads = |error| OpenError::io("start threads for", file.clone(), error);
-        let places_reader = Reader::start("leveret-places", schema::open_reader(&file)?);
-        let answers = Reader::start("leveret-answers", schema::open_reader(&file)?);
+        let places_reader = Reader::start("leveret-places", schema::open_reader(source)?);
+        let answers = Reader::start("leveret-answers", schema::open_reader(source)?);
         let core = Core {
             places_reader: places_reader.map_err(threads)?,
             answers: answers.map_err(threads)?,

@@ -46,6 +46,22 @@ impl Reader {
         answer.await.unwrap_or_else(|_| Err(Failure::closed()))
     }
 
+    /// Runs `ask` on the thread, and blocks its caller until it is answered.
+    #[cfg(feature = "testing")]
+    pub(super) fn ask<T, F>(&self, ask: F) -> Result<T, Failure>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    {
+        let (reply, answer) = std::sync::mpsc::sync_channel(1);
+        let question: Question = Box::new(move |connection| {
+            // Nobody may wait any more.
+            let _ = reply.send(ask(connection));
+        });
+        self.questions.try_send(Some(question)).map_err(|_| Failure::closed())?;
+        answer.recv().unwrap_or_else(|_| Err(Failure::closed()))
+    }
+
     /// Closes the connection after the questions already asked.
     pub(super) async fn close(&self) {
         // An error means that it is closed already.

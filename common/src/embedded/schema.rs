@@ -3,7 +3,7 @@
 //! Nothing is written to a file before it is known to be ours or empty. All migrations run in one
 //! transaction together with the version they lead to.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
@@ -27,10 +27,41 @@ const MIGRATIONS: [&str; 4] = [
 /// The newest schema that this program knows.
 const KNOWN: u32 = MIGRATIONS.len() as u32;
 
+/// Where the tables are.
+pub(super) enum Source {
+    /// In a file.
+    File(PathBuf),
+    /// In the memory of this process, until the last connection ends; shared by this name.
+    #[cfg(feature = "testing")]
+    Memory(PathBuf),
+}
+
+impl Source {
+    /// Names it, for people.
+    pub(super) fn name(&self) -> &Path {
+        match self {
+            Self::File(file) => file,
+            #[cfg(feature = "testing")]
+            Self::Memory(name) => name,
+        }
+    }
+
+    fn connect(&self, flags: OpenFlags) -> rusqlite::Result<Connection> {
+        match self {
+            Self::File(file) => Connection::open_with_flags(file, flags),
+            // SQLite's own file system in memory: connections of one process share what has a
+            // name with a slash in front. It has no log, so the settings for one say nothing.
+            #[cfg(feature = "testing")]
+            Self::Memory(name) => Connection::open_with_flags_and_vfs(name, flags, c"memdb"),
+        }
+    }
+}
+
 /// Opens the connection that writes, and brings the file up to date.
-pub(super) fn open_writer(file: &Path, namespace: &Namespace) -> Result<Connection, OpenError> {
+pub(super) fn open_writer(source: &Source, namespace: &Namespace) -> Result<Connection, OpenError> {
+    let file = source.name();
     let failed = |error| OpenError::sqlite("open", file.to_owned(), error);
-    let connection = Connection::open(file).map_err(failed)?;
+    let connection = source.connect(OpenFlags::default()).map_err(failed)?;
     connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
     let found = recognise(&connection, file)?;
     set_up(&connection).map_err(failed)?;
@@ -48,10 +79,10 @@ pub(super) fn open_writer(file: &Path, namespace: &Namespace) -> Result<Connecti
 }
 
 /// Opens a connection that only reads.
-pub(super) fn open_reader(file: &Path) -> Result<Connection, OpenError> {
-    let failed = |error| OpenError::sqlite("open", file.to_owned(), error);
+pub(super) fn open_reader(source: &Source) -> Result<Connection, OpenError> {
+    let failed = |error| OpenError::sqlite("open", source.name().to_owned(), error);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(file, flags).map_err(failed)?;
+    let connection = source.connect(flags).map_err(failed)?;
     connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
     Ok(connection)
 }

@@ -114,6 +114,15 @@ pub(super) fn name(place: &Place) -> String {
     }
 }
 
+/// Returns the place that has this name in the table.
+#[cfg(feature = "testing")]
+pub(super) fn named(name: &str) -> Option<Place> {
+    match name.strip_prefix("dead/") {
+        Some(queue) => queue.parse().ok().map(Place::Dead),
+        None => name.parse().ok().map(Place::Lane),
+    }
+}
+
 /// Returns when the message with this head was enqueued, where it says so.
 pub(super) fn enqueued_at(head: &str) -> Option<Millis> {
     #[derive(Deserialize)]

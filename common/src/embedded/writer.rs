@@ -46,7 +46,10 @@ trait Operation: Send {
 }
 
 impl Writer {
-    pub(super) fn start(transaction: Transaction, lock: FolderLock) -> std::io::Result<Self> {
+    pub(super) fn start(
+        transaction: Transaction,
+        lock: Option<FolderLock>,
+    ) -> std::io::Result<Self> {
         let (orders, incoming) = mpsc::channel(CHANNEL);
         let commits = Arc::new(AtomicU64::new(0));
         let purge = Purge::default();
@@ -148,7 +151,7 @@ struct Committer {
 }
 
 impl Committer {
-    fn serve(mut self, mut incoming: mpsc::Receiver<Order>, lock: FolderLock) {
+    fn serve(mut self, mut incoming: mpsc::Receiver<Order>, lock: Option<FolderLock>) {
         let mut close = None;
         while let Some(order) = incoming.blocking_recv() {
             match order {

@@ -3,6 +3,7 @@
 //! The ledger's word counts; the record fills in what the ledger does not know.
 
 use std::cmp::Ordering;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +70,12 @@ impl TaskState {
             Self::Discarded => "discarded",
             Self::Replaced => "replaced",
         }
+    }
+}
+
+impl fmt::Display for TaskState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

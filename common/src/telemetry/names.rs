@@ -52,6 +52,16 @@ pub const LEAD_SECONDS: &str = "leveret_beat_lead_seconds";
 pub const LAG_SECONDS: &str = "leveret_beat_lag_seconds";
 /// When a schedule was last put in.
 pub const LAST_SUCCESS: &str = "leveret_schedule_last_success_timestamp_seconds";
+/// Rows of the outbox by what became of them.
+pub const OUTBOX_ROWS: &str = "leveret_outbox_rows_total";
+/// From when a row was written to the confirm.
+pub const OUTBOX_SECONDS: &str = "leveret_outbox_seconds";
+/// Rows that wait to be handed on.
+pub const OUTBOX_WAITING: &str = "leveret_outbox_waiting";
+/// Rows that were refused and not mended.
+pub const OUTBOX_REFUSED: &str = "leveret_outbox_refused";
+/// How long the first row waits.
+pub const OUTBOX_LAG_SECONDS: &str = "leveret_outbox_lag_seconds";
 
 /// Names of metric labels.
 pub mod label {
@@ -133,6 +143,8 @@ pub mod field {
     pub const FILE: &str = "file";
     /// A step of a plan.
     pub const CHANGE: &str = "change";
+    /// Row of an outbox.
+    pub const ROW: &str = "row";
 }
 
 /// What a metric counts up, shows or sorts into buckets.
@@ -360,6 +372,41 @@ pub const METRICS: &[Metric] = &[
         labels: &[(label::SCHEDULE, &[])],
         meaning: "When an occurrence of the schedule was last confirmed, in seconds since 1970, by this beat; for the first 1,000 schedules that it put in since it began.",
     },
+    Metric {
+        name: OUTBOX_ROWS,
+        metric_type: MetricType::Counter,
+        unit: "rows",
+        labels: &[(label::OUTCOME, &["sent", "repeated", "refused", "waits"])],
+        meaning: "Rows of the outbox that a relay took, by what became of them: the broker confirmed the task; it had been accepted before; it can never be accepted as it stands; or it waits for another try by itself. What is taken while the broker is away does not count.",
+    },
+    Metric {
+        name: OUTBOX_SECONDS,
+        metric_type: MetricType::Histogram,
+        unit: "seconds",
+        labels: &[],
+        meaning: "From when a row was written, before its transaction was committed, to the broker's confirm, by the database's clock.",
+    },
+    Metric {
+        name: OUTBOX_WAITING,
+        metric_type: MetricType::Gauge,
+        unit: "rows",
+        labels: &[],
+        meaning: "Rows that wait to be handed on, as this relay last saw them; 100,000 where there are more.",
+    },
+    Metric {
+        name: OUTBOX_REFUSED,
+        metric_type: MetricType::Gauge,
+        unit: "rows",
+        labels: &[],
+        meaning: "Rows that were refused and that nobody has mended or deleted; 100,000 where there are more.",
+    },
+    Metric {
+        name: OUTBOX_LAG_SECONDS,
+        metric_type: MetricType::Gauge,
+        unit: "seconds",
+        labels: &[],
+        meaning: "How long ago the first row that waits was written; 0 where none waits.",
+    },
 ];
 
 /// Every log field, with what it holds.
@@ -389,6 +436,7 @@ pub const FIELDS: &[(&str, &str)] = &[
     (field::EPOCH, "Under which epoch a beat leads."),
     (field::FILE, "The path of a file."),
     (field::CHANGE, "A line of what changes in the timetable."),
+    (field::ROW, "The number of a row in the outbox (`seq`)."),
 ];
 
 /// Describes every metric to the recorder that is installed.

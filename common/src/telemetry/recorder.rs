@@ -23,6 +23,14 @@ pub struct MetricsError {
     source: metrics_exporter_prometheus::BuildError,
 }
 
+impl MetricsError {
+    /// Tells whether the process has a recorder already, so that metrics are collected all the same.
+    #[must_use]
+    pub const fn is_second(&self) -> bool {
+        matches!(self.source, metrics_exporter_prometheus::BuildError::FailedToSetGlobalRecorder(_))
+    }
+}
+
 /// The process's metrics, to render.
 #[derive(Clone)]
 pub struct Metrics {

@@ -74,6 +74,15 @@ pub fn redis_8() -> Option<String> {
     server("LEVERET_TEST_REDIS_8")
 }
 
+/// Returns the URL of PostgreSQL, without a database; nothing when there is no server.
+///
+/// # Panics
+/// When the server is missing and `CI=true`.
+#[must_use]
+pub fn postgres() -> Option<String> {
+    server("LEVERET_TEST_POSTGRES")
+}
+
 fn server(name: &str) -> Option<String> {
     let url = variable(name);
     if url.is_none() {

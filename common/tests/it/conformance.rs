@@ -2,6 +2,7 @@
 //!
 //! Only constructors stand here; the promises are `testkit`'s.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,14 +31,36 @@ fn clock() -> SharedClock {
     Arc::new(SystemClock)
 }
 
-fn open_embedded(folder: &std::path::Path) -> Arc<Embedded> {
-    let config = embedded::Config {
+fn config(folder: &std::path::Path) -> embedded::Config {
+    embedded::Config {
         folder: folder.to_owned(),
         namespace: Namespace::default(),
         payload_limit: PAYLOAD_LIMIT,
         retention: RETENTION,
-    };
-    Embedded::open(config, clock()).expect("the folder opens")
+    }
+}
+
+fn open_embedded(folder: &std::path::Path) -> Arc<Embedded> {
+    Embedded::open(config(folder), clock()).expect("the folder opens")
+}
+
+/// The same without a file, as the tests of programs have it.
+fn open_memory() -> Arc<Embedded> {
+    Embedded::in_memory(config(std::path::Path::new("")), clock()).expect("there is memory")
+}
+
+fn embedded_store(embedded: Arc<Embedded>, guard: Box<dyn Any + Send + Sync>) -> StoreUnderTest {
+    StoreUnderTest {
+        ledger: embedded.clone(),
+        records: embedded.clone(),
+        fleet: embedded.clone(),
+        leases: embedded.clone(),
+        signals: embedded.clone(),
+        letters: embedded.clone(),
+        schedules: embedded,
+        can_be_wiped: false,
+        guard,
+    }
 }
 
 async fn embedded_broker() -> BrokerUnderTest {
@@ -68,20 +91,14 @@ async fn embedded_keeps_every_promise_of_a_broker() {
 async fn embedded_keeps_every_promise_of_a_store() {
     testkit::store::suite("embedded", || async {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let embedded = open_embedded(folder.path());
-        StoreUnderTest {
-            ledger: embedded.clone(),
-            records: embedded.clone(),
-            fleet: embedded.clone(),
-            leases: embedded.clone(),
-            signals: embedded.clone(),
-            letters: embedded.clone(),
-            schedules: embedded,
-            can_be_wiped: false,
-            guard: Box::new(folder),
-        }
+        embedded_store(open_embedded(folder.path()), Box::new(folder))
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_keeps_every_promise_of_a_store() {
+    testkit::store::suite("memory", || async { embedded_store(open_memory(), Box::new(())) }).await;
 }
 
 async fn open_rabbitmq(
@@ -216,6 +233,16 @@ async fn embedded_keeps_every_promise_of_a_desk() {
         let embedded = open_embedded(folder.path());
         let backend = backend(Namespace::default(), embedded.clone(), embedded);
         DeskUnderTest { backend, guard: Box::new(folder) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_keeps_every_promise_of_a_desk() {
+    testkit::desk::suite("memory", || async {
+        let embedded = open_memory();
+        let backend = backend(Namespace::default(), embedded.clone(), embedded);
+        DeskUnderTest { backend, guard: Box::new(()) }
     })
     .await;
 }

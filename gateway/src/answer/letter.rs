@@ -6,36 +6,53 @@ use leveret_common::id::TaskId;
 use leveret_common::store::{Behind, Letter, MAX_ARGS_SHOWN};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use crate::cursor;
+use crate::openapi::name;
 use crate::operations::dead::{Group, Groups, Matching, Page, QueueCount, Shown};
 use crate::operations::time::text as time;
 
-/// What is said of a dead letter.
-#[derive(Debug, Serialize)]
+/// A dead letter: a task that will not be tried again by itself.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DeadLetter)]
 pub(crate) struct LetterAnswer {
+    #[schema(value_type = name::TaskId)]
     id: TaskId,
+    /// Whose dead letters it is among.
+    #[schema(value_type = name::QueueName)]
     queue: String,
+    /// The kind, as it was sent.
     kind: String,
     /// The lane that it came from.
     origin: String,
+    /// The replay in which it died.
     replay: u32,
+    /// The attempts of that replay.
     attempt: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<name::DeadReasonName>)]
     reason: Option<&'static str>,
+    /// The class of the last error.
     error_class: String,
+    /// The message of the last error.
     error: String,
+    #[schema(value_type = name::Instant)]
     died_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<name::Instant>)]
     first_failed_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
+    /// What its sender calls it.
     #[serde(skip_serializing_if = "Option::is_none")]
     origin_id: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<String, String>,
     /// The args: JSON where they are shown whole and are JSON, else text.
+    #[schema(value_type = Value)]
     args: Box<RawValue>,
+    /// How many bytes the args have.
     args_size: usize,
     /// Whether the args are shown whole.
     args_whole: bool,
@@ -85,11 +102,15 @@ impl From<Shown> for LetterAnswer {
     }
 }
 
-/// A page of letters.
-#[derive(Debug, Serialize)]
+/// A page of dead letters, the newest first.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DeadLetterPage)]
 pub(crate) struct PageAnswer {
     letters: Vec<LetterAnswer>,
+    /// The `cursor` of the next page; `null` where this is the last.
+    #[schema(required = true)]
     next: Option<String>,
+    /// How many letters were looked at.
     scanned: usize,
 }
 
@@ -101,28 +122,45 @@ impl From<Page> for PageAnswer {
     }
 }
 
-/// Letters in groups.
-#[derive(Debug, Serialize)]
+/// Dead letters in groups, the largest first.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DeadLetterGroups)]
 pub(crate) struct GroupsAnswer {
     groups: Vec<GroupAnswer>,
+    /// How many letters there are in all groups.
     total: u64,
+    /// Whether all letters were looked at.
     complete: bool,
     queues: Vec<CountAnswer>,
 }
 
-#[derive(Debug, Serialize)]
+/// Dead letters that have something in common.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DeadLetterGroup)]
 struct GroupAnswer {
+    /// What they have in common: a kind, a queue, a reason or a class of errors.
     value: String,
     count: u64,
+    /// When the oldest died.
+    #[schema(value_type = name::Instant)]
     oldest: String,
+    /// When the newest died.
+    #[schema(value_type = name::Instant)]
     newest: String,
+    /// One of them.
+    #[schema(value_type = name::TaskId)]
     example: TaskId,
 }
 
-#[derive(Debug, Serialize)]
+/// How many dead letters a queue has.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DeadLetterCount)]
 struct CountAnswer {
+    #[schema(value_type = name::QueueName)]
     queue: String,
+    /// Those that rest in the broker.
     depth: u64,
+    /// Those that are listed; where this differs, the list lags behind.
     listed: u64,
 }
 
@@ -150,10 +188,14 @@ impl From<Groups> for GroupsAnswer {
 }
 
 /// What a bulk verb would be about.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MatchingDeadLetters)]
 pub(crate) struct MatchingAnswer {
+    /// How many letters match.
     matching: u64,
+    /// Some of them; at most 5.
     examples: Vec<LetterAnswer>,
+    /// Whether all letters were looked at.
     complete: bool,
 }
 

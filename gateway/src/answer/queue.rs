@@ -2,37 +2,61 @@
 
 use leveret_common::store::Pause;
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use crate::openapi::name;
 use crate::operations::queues::{LaneView, QueueView};
 use crate::operations::time::{rough, text as time};
 
-/// What is said of a queue.
-#[derive(Debug, Serialize)]
+/// A queue, with its lanes.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Queue)]
 pub(crate) struct QueueAnswer {
+    #[schema(value_type = name::QueueName)]
     queue: String,
+    /// Who paused it; `null` where nobody did.
+    #[schema(required = true)]
     paused: Option<PauseAnswer>,
+    /// How many living workers serve it.
     workers: usize,
+    /// How many dead letters are listed.
     dead: u64,
     lanes: Vec<LaneAnswer>,
 }
 
 /// Who paused a queue.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Pause)]
 pub(crate) struct PauseAnswer {
     by: String,
+    #[schema(value_type = name::Instant)]
     at: String,
+    /// In their words; `null` where they said nothing.
+    #[schema(required = true)]
     why: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+/// A lane: one queue, one class.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = QueueLane)]
 struct LaneAnswer {
+    #[schema(value_type = name::Lane)]
     lane: String,
+    #[schema(value_type = name::Class)]
     class: &'static str,
+    /// Messages that rest there.
     depth: u64,
+    /// Consumers that the broker knows.
     consumers: u32,
+    /// When the message that rests there longest was enqueued, where the broker can say.
+    #[schema(value_type = Option<name::Instant>, required = true)]
     oldest: Option<String>,
+    /// How old that message is at most, as workers have seen; rounded, such as `3m20s`.
+    #[schema(required = true)]
     oldest_at_most: Option<String>,
+    /// Attempts that ended there per second.
     rate: f64,
+    /// Deliveries that workers hold until a slot is free.
     waiting: u64,
 }
 

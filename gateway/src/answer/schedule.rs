@@ -15,82 +15,135 @@ use leveret_common::schedule::Source;
 use leveret_common::store::{Cause, Fate, Occurrence, Paused, ScheduleEntry, Skip};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
+use crate::openapi::written::ScheduleDefinition;
+use crate::openapi::{fleet, name};
 use crate::operations::schedules::{Coming, Listed, ScheduleView};
 use crate::operations::time::text as time;
 
-/// What is said of a schedule.
-#[derive(Debug, Serialize)]
+/// A schedule: what it says, where it comes from, and what comes next of it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Schedule)]
 pub(crate) struct ScheduleAnswer {
+    #[schema(value_type = name::ScheduleName)]
     name: ScheduleName,
+    /// What it says, as it is written and without its name. What is at its default is left out.
+    #[schema(value_type = ScheduleDefinition)]
     definition: Box<RawValue>,
+    /// When it is due, in words; `null` where it cannot be read.
+    #[schema(required = true)]
     words: Option<String>,
     /// What is wrong with it, where it cannot be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<ProblemAnswer>,
+    #[schema(value_type = fleet::Source)]
     source: Source,
+    /// Counts the changes, from 1.
     revision: u32,
+    #[schema(value_type = name::Instant)]
     created_at: String,
+    #[schema(value_type = name::Instant)]
     changed_at: String,
+    /// Who paused it; `null` where nobody did.
+    #[schema(required = true)]
     paused: Option<PausedAnswer>,
+    /// What is due next; `null` where it is paused or over.
+    #[schema(required = true)]
     next: Option<UpcomingAnswer>,
+    /// The newest of its occurrences, without the state of its task.
+    #[schema(required = true)]
     last: Option<OccurrenceAnswer>,
     /// What is right and yet hardly meant.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
+/// What is wrong with a field of a schedule.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ScheduleProblem)]
 struct ProblemAnswer {
     field: String,
     why: String,
 }
 
-#[derive(Debug, Serialize)]
+/// Who paused a schedule.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SchedulePause)]
 struct PausedAnswer {
     by: String,
+    #[schema(value_type = name::Instant)]
     at: String,
+    /// In their words; `null` where they said nothing.
+    #[schema(required = true)]
     why: Option<String>,
 }
 
 /// An instant to come.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Upcoming)]
 pub(crate) struct UpcomingAnswer {
+    #[schema(value_type = name::Instant)]
     due: String,
     /// The same, as the wall clock of its zone shows it.
+    #[schema(examples("2026-11-22T02:00:00.000+01:00"))]
     local: String,
+    /// The same with the schedule's jitter: when its task is put in.
+    #[schema(value_type = name::Instant)]
     planned: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     clock_change: Option<ClockChangeAnswer>,
 }
 
 /// What the clocks of the zone do on that day.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ClockChange)]
 struct ClockChangeAnswer {
+    /// When they change, as the wall clock shows it after the change.
     at: String,
+    /// By how much, such as `1h` or `-1h`.
     by: String,
 }
 
 /// What became of an occurrence, or of several that were left out together.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Occurrence)]
 pub(crate) struct OccurrenceAnswer {
+    /// The instant that the schedule named.
+    #[schema(value_type = name::Instant)]
     due: String,
+    /// The same with the schedule's jitter.
+    #[schema(value_type = name::Instant)]
     planned: String,
+    #[schema(value_type = fleet::Cause)]
     cause: Cause,
+    /// `fired`, `skipped` or `waiting`.
+    #[schema(value_type = fleet::Fate)]
     fate: &'static str,
+    /// Its task, where it was fired.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<name::TaskId>)]
     task: Option<TaskId>,
     /// Where the task stands, where somebody looked and knows.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<name::State>)]
     state: Option<&'static str>,
+    /// Why it was left out.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<fleet::Skip>)]
     why: Option<Skip>,
+    /// How many were left out together, the last of which was `due`.
     #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<u64>,
+    /// When it was decided.
+    #[schema(value_type = name::Instant)]
     at: String,
+    /// Milliseconds from `planned` to the broker's confirm.
     #[serde(skip_serializing_if = "Option::is_none")]
     lateness_ms: Option<u64>,
+    /// The revision of the schedule.
     revision: u32,
+    /// Who asked for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<String>,
 }
@@ -195,10 +248,13 @@ fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A page of schedules.
-#[derive(Debug, Serialize)]
+/// A page of schedules, by name.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SchedulePage)]
 pub(crate) struct SchedulesAnswer {
     schedules: Vec<ScheduleAnswer>,
+    /// The `cursor` of the next page; `null` where this is the last.
+    #[schema(required = true)]
     next: Option<String>,
 }
 
@@ -209,10 +265,13 @@ impl From<Listed> for SchedulesAnswer {
     }
 }
 
-/// What comes next of a schedule.
-#[derive(Debug, Serialize)]
+/// What comes next of a schedule, whether or not it is paused.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UpcomingList)]
 pub(crate) struct ComingAnswer {
+    #[schema(value_type = name::ScheduleName)]
     name: ScheduleName,
+    /// By whose clock it is due.
     zone: &'static str,
     next: Vec<UpcomingAnswer>,
 }

@@ -8,17 +8,23 @@ use leveret_common::name::ScheduleName;
 use leveret_common::schedule::Source;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
+use crate::openapi::{fleet, name};
 use crate::operations::schedules::Extent;
 use crate::operations::time::text as time;
 
 /// A task that somebody asked for.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PutIn)]
 pub(crate) struct PutInAnswer {
+    #[schema(value_type = name::TaskId)]
     pub(crate) id: TaskId,
-    /// Left out where the task was put in before and nobody remembers for when.
+    /// Its instant. Left out where the task was put in before and nobody remembers for when.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<name::Instant>)]
     due: Option<String>,
+    /// Whether the key put it in before; left out where it did not.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     repeated: bool,
 }
@@ -30,11 +36,15 @@ impl From<&PutIn> for PutInAnswer {
 }
 
 /// What a backfill did.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Backfilled)]
 pub(crate) struct BackfilledAnswer {
+    /// The `Idempotency-Key` with which it can be repeated, or gone on with.
     key: String,
+    /// The tasks, the oldest first; at most 1,000.
     tasks: Vec<PutInAnswer>,
-    /// From where to go on.
+    /// From where to go on; `null` where there is no more.
+    #[schema(value_type = Option<name::Instant>, required = true)]
     rest: Option<String>,
 }
 
@@ -48,11 +58,16 @@ impl From<Backfilled> for BackfilledAnswer {
 }
 
 /// What lies in a range.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Extent)]
 pub(crate) struct ExtentAnswer {
+    /// How many occurrences.
     count: u64,
+    /// Whether that is all of them.
     complete: bool,
+    #[schema(value_type = Option<name::Instant>, required = true)]
     first: Option<String>,
+    #[schema(value_type = Option<name::Instant>, required = true)]
     last: Option<String>,
 }
 
@@ -63,8 +78,10 @@ impl From<Extent> for ExtentAnswer {
 }
 
 /// What is to be done so that the timetable holds what somebody wants.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Plan)]
 pub(crate) struct PlanAnswer {
+    #[schema(value_type = fleet::Source)]
     source: Source,
     create: usize,
     change: usize,
@@ -73,37 +90,57 @@ pub(crate) struct PlanAnswer {
     left: usize,
     /// All but those that are kept.
     steps: Vec<StepAnswer>,
+    /// While there are any, nothing is done.
     flaws: Vec<FlawAnswer>,
 }
 
-#[derive(Debug, Serialize)]
+/// What is to be done with one schedule.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PlanStep)]
 struct StepAnswer {
+    #[schema(value_type = name::ScheduleName)]
     name: ScheduleName,
+    /// `create`, `change`, `delete`; `held` where it comes from elsewhere and `present` where it
+    /// says something else, and is left alone.
+    #[schema(value_type = fleet::Step)]
     step: &'static str,
+    /// What it would say, where it is created; what is wrong with it stands among the flaws.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     definition: Option<Box<RawValue>>,
+    /// What would change.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     differences: Vec<DifferenceAnswer>,
     /// Where the schedule that is left alone comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<fleet::Source>)]
     source: Option<Source>,
 }
 
-#[derive(Debug, Serialize)]
+/// A field that would change.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Difference)]
 struct DifferenceAnswer {
     field: String,
+    /// What it says; `null` where it is at its default.
+    #[schema(value_type = Value, required = true)]
     old: Option<Box<RawValue>>,
+    /// What it would say; `null` where it is at its default.
+    #[schema(value_type = Value, required = true)]
     new: Option<Box<RawValue>>,
 }
 
 /// One thing that is wrong with one of many schedules.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PlanFlaw)]
 struct FlawAnswer {
+    /// The name of the schedule, or else its place: `line 7`, or `[7]` in a list.
     place: String,
     field: String,
     why: String,
     /// The first wrong character of an expression, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
     column: Option<usize>,
 }
 
@@ -163,19 +200,31 @@ impl FlawAnswer {
 }
 
 /// What an import did.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ImportedSchedules)]
 pub(crate) struct ImportedAnswer {
+    #[schema(value_type = Vec<name::ScheduleName>)]
     created: Vec<ScheduleName>,
+    #[schema(value_type = Vec<name::ScheduleName>)]
     changed: Vec<ScheduleName>,
+    /// How many said the same already.
     kept: usize,
+    /// Those that were left alone.
     left: Vec<LeftAnswer>,
 }
 
-#[derive(Debug, Serialize)]
+/// A schedule that an import left alone.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LeftSchedule)]
 struct LeftAnswer {
+    #[schema(value_type = name::ScheduleName)]
     name: ScheduleName,
+    /// `held`: it comes from elsewhere; `present`: it says something else, and `replace` was not
+    /// asked for; `lost`: somebody changed it just then.
+    #[schema(value_type = fleet::Left)]
     why: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<fleet::Source>)]
     source: Option<Source>,
 }
 

@@ -16,9 +16,13 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
 
 use super::Door;
 use crate::answer::MatchingAnswer;
+use crate::openapi::fleet::WalkLine;
+use crate::openapi::name;
+use crate::openapi::written::BulkDiscard;
 use crate::operations::dead::{Bulk, Deed, Progress, Walks};
 use crate::operations::{OperationError, Operations};
 use crate::problem::{Problem, Sort};
@@ -30,28 +34,67 @@ use crate::stream::{Feed, Gone, respond};
 const SILENCE: Duration = Duration::from_secs(15);
 /// How much progress waits to be told.
 const WAITING: usize = 4;
-/// The highest rate that can be asked for.
+/// The rates that can be asked for: one letter in about a quarter of an hour is slow enough.
+const LEAST_RATE: f64 = 0.001;
 const MOST_RATE: f64 = 1_000_000.0;
 
-#[derive(Debug, Default, Deserialize)]
+/// Which dead letters to replay, and how. Without a filter, `all` has to say that every one is meant.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schema(as = ReplayDeadLetters, examples(json!({"filter": "reason:handler kind:email.*", "dry_run": true})))]
 struct BulkOrders {
+    /// Which letters.
+    #[schema(value_type = Option<name::Filter>)]
     filter: Option<String>,
+    /// Every letter.
     all: bool,
+    /// Into which queue; its own where it is left out.
+    #[schema(value_type = Option<name::QueueName>)]
     queue: Option<QueueName>,
+    /// As how urgent; as it was where it is left out.
+    #[schema(value_type = Option<name::Class>)]
     class: Option<Class>,
+    /// How many a second.
+    #[schema(minimum = 0.001, maximum = 1_000_000)]
     rate: Option<f64>,
+    /// How many at most.
+    #[schema(value_type = Option<name::Count>)]
     limit: Option<u64>,
+    /// Only say what it would be about.
     dry_run: bool,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// Which list of dead letters to write anew.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schema(as = ReindexDeadLetters)]
 struct ReindexOrders {
+    /// Of which queue; of all where it is left out.
+    #[schema(value_type = Option<name::QueueName>)]
     queue: Option<QueueName>,
 }
 
-/// `POST /v1/dead/replay`.
+/// Replay many dead letters
+///
+/// Answers about two lines a second. The last one is `finished`, or has an `error`; without one of these the connection
+/// broke. Close the connection to end it: what was done stays done. With `dry_run`, says what it would be about.
+#[utoipa::path(
+    post,
+    path = "/v1/dead/replay",
+    tag = "dead letters",
+    operation_id = "replayDeadLetters",
+    params(
+        ("Leveret-By" = Option<name::Actor>, Header, description = "Who asks"),
+    ),
+    request_body(content = BulkOrders),
+    responses(
+        (
+            status = 200,
+            description = "How far it is, line by line; or, with `dry_run`, what it would be about",
+            content((MatchingAnswer = "application/json"), (WalkLine = "application/x-ndjson")),
+        ),
+    ),
+)]
 pub(super) async fn replay(
     State(door): State<Door>,
     parameters: Parameters,
@@ -64,7 +107,29 @@ pub(super) async fn replay(
     in_bulk(&door, &headers, &orders, deed).await
 }
 
-/// `POST /v1/dead/discard`.
+/// Discard many dead letters
+///
+/// Nothing brings them back; export them first.
+///
+/// Answers about two lines a second. The last one is `finished`, or has an `error`; without one of these the connection
+/// broke. Close the connection to end it: what was done stays done. With `dry_run`, says what it would be about.
+#[utoipa::path(
+    post,
+    path = "/v1/dead/discard",
+    tag = "dead letters",
+    operation_id = "discardDeadLetters",
+    params(
+        ("Leveret-By" = Option<name::Actor>, Header, description = "Who asks"),
+    ),
+    request_body(content = BulkDiscard),
+    responses(
+        (
+            status = 200,
+            description = "How far it is, line by line; or, with `dry_run`, what it would be about",
+            content((MatchingAnswer = "application/json"), (WalkLine = "application/x-ndjson")),
+        ),
+    ),
+)]
 pub(super) async fn discard(
     State(door): State<Door>,
     parameters: Parameters,
@@ -81,7 +146,27 @@ pub(super) async fn discard(
     in_bulk(&door, &headers, &orders, Deed::Discard).await
 }
 
-/// `POST /v1/dead/reindex`.
+/// Write the list of dead letters anew
+///
+/// From the letters themselves, of one queue or of all. Answers as a replay of many does.
+#[utoipa::path(
+    post,
+    path = "/v1/dead/reindex",
+    tag = "dead letters",
+    operation_id = "reindexDeadLetters",
+    params(
+        ("Leveret-By" = Option<name::Actor>, Header, description = "Who asks"),
+    ),
+    request_body(content = Option<ReindexOrders>),
+    responses(
+        (
+            status = 200,
+            description = "How far it is, line by line",
+            body = WalkLine,
+            content_type = "application/x-ndjson",
+        ),
+    ),
+)]
 pub(super) async fn reindex(
     State(door): State<Door>,
     parameters: Parameters,
@@ -120,8 +205,8 @@ async fn in_bulk(
         let why = "it is empty; {\"all\": true} says that every dead letter is meant";
         return Err(wrong("filter", why));
     }
-    if orders.rate.is_some_and(|rate| !(rate > 0.0 && rate <= MOST_RATE)) {
-        return Err(wrong("rate", "write how many per second, above 0 and at most 1000000"));
+    if orders.rate.is_some_and(|rate| !(LEAST_RATE..=MOST_RATE).contains(&rate)) {
+        return Err(wrong("rate", "write how many per second, within 0.001 and 1000000"));
     }
     if orders.dry_run {
         let found = door.operations.matching(&filter).await?;

@@ -10,10 +10,12 @@ use leveret_common::id::TaskId;
 use leveret_common::name::{Class, QueueName};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::{Door, Name};
 use crate::answer::{GroupsAnswer, LetterAnswer, PageAnswer};
 use crate::cursor;
+use crate::openapi::name;
 use crate::operations::dead::{By, Edit, MOST_LISTED, Outcome};
 use crate::problem::Problem;
 use crate::request::{Parameters, actor, orders, wrong};
@@ -22,7 +24,24 @@ use crate::stream::aside;
 /// How many letters a page has where nothing is said.
 const USUAL_PAGE: usize = 50;
 
-/// `GET /v1/dead`.
+/// List dead letters
+///
+/// The newest first, over all queues. A request looks at about 10,000 letters: a page with few of them and a `next` means
+/// that the rest did not match so far.
+#[utoipa::path(
+    get,
+    path = "/v1/dead",
+    tag = "dead letters",
+    operation_id = "listDeadLetters",
+    params(
+        ("filter" = Option<name::Filter>, Query, description = "Which letters are meant; all where it is left out"),
+        ("limit" = Option<name::Limit>, Query, description = "How many at most; 50 where it is left out"),
+        ("cursor" = Option<name::Cursor>, Query, description = "The `next` of the page before"),
+    ),
+    responses(
+        (status = 200, description = "A page of dead letters", body = PageAnswer),
+    ),
+)]
 pub(super) async fn list(
     State(door): State<Door>,
     parameters: Parameters,
@@ -46,7 +65,22 @@ pub(super) async fn list(
     Ok(Json(door.operations.letters(&filter, limit, behind).await?.into()))
 }
 
-/// `GET /v1/dead/groups`.
+/// Count dead letters in groups
+///
+/// By what they have in common, the largest group first. Looks at 100,000 letters at most.
+#[utoipa::path(
+    get,
+    path = "/v1/dead/groups",
+    tag = "dead letters",
+    operation_id = "groupDeadLetters",
+    params(
+        ("by" = Option<name::Grouping>, Query, description = "What the letters of a group have in common; `reason` where it is left out"),
+        ("filter" = Option<name::Filter>, Query, description = "Which letters are meant; all where it is left out"),
+    ),
+    responses(
+        (status = 200, description = "The groups", body = GroupsAnswer),
+    ),
+)]
 pub(super) async fn groups(
     State(door): State<Door>,
     parameters: Parameters,
@@ -63,7 +97,22 @@ pub(super) async fn groups(
     Ok(Json(door.operations.letter_groups(by, &filter).await?.into()))
 }
 
-/// `GET /v1/dead/{id}`.
+/// Show a dead letter
+///
+/// Its args are cut at 4 KiB, unless all of them are asked for.
+#[utoipa::path(
+    get,
+    path = "/v1/dead/{id}",
+    tag = "dead letters",
+    operation_id = "getDeadLetter",
+    params(
+        ("id" = name::SendersId, Path, description = "The task: its id, or what its sender called it"),
+        ("full" = Option<bool>, Query, description = "With all of its args: its queue is walked until it is met"),
+    ),
+    responses(
+        (status = 200, description = "The letter", body = LetterAnswer),
+    ),
+)]
 pub(super) async fn show(
     State(door): State<Door>,
     Name(name): Name,
@@ -80,23 +129,39 @@ pub(super) async fn show(
     Ok(Json(shown.into()))
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// How to replay a dead letter; its own lane and its own args where nothing is said.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schema(as = ReplayDeadLetter)]
 struct ReplayOrders {
+    /// Into which queue.
+    #[schema(value_type = Option<name::QueueName>)]
     queue: Option<QueueName>,
+    /// As how urgent.
+    #[schema(value_type = Option<name::Class>)]
     class: Option<Class>,
+    /// With other args, as a new task.
+    #[schema(value_type = Option<Value>)]
     args: Option<Box<RawValue>>,
+    /// Also where the task went on without the letter and ended.
     force: bool,
 }
 
 /// What is said of a letter that is gone.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = GoneDeadLetter)]
 struct GoneAnswer {
+    /// The task; of an edited copy, the new one.
+    #[schema(value_type = name::TaskId)]
     id: TaskId,
+    /// Which replay begins.
     #[serde(skip_serializing_if = "Option::is_none")]
     replay: Option<u32>,
+    /// The dead task, where an edited copy was enqueued.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<name::TaskId>)]
     replaces: Option<TaskId>,
+    /// `discarded`, where it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<&'static str>,
 }
@@ -112,7 +177,24 @@ impl From<Outcome> for GoneAnswer {
     }
 }
 
-/// `POST /v1/dead/{id}/replay`.
+/// Replay a dead letter
+///
+/// The same task begins anew: next replay, first attempt, no expiry. With `args`, an edited copy is enqueued instead: a
+/// new task that names the dead one; the same edit is the same task.
+#[utoipa::path(
+    post,
+    path = "/v1/dead/{id}/replay",
+    tag = "dead letters",
+    operation_id = "replayDeadLetter",
+    params(
+        ("id" = name::SendersId, Path, description = "The task: its id, or what its sender called it"),
+        ("Leveret-By" = Option<name::Actor>, Header, description = "Who asks"),
+    ),
+    request_body(content = Option<ReplayOrders>),
+    responses(
+        (status = 202, description = "The task begins anew, or its edited copy was enqueued", body = GoneAnswer),
+    ),
+)]
 pub(super) async fn replay(
     State(door): State<Door>,
     Name(name): Name,
@@ -137,7 +219,23 @@ pub(super) async fn replay(
     Ok((StatusCode::ACCEPTED, answer).into_response())
 }
 
-/// `POST /v1/dead/{id}/discard`.
+/// Discard a dead letter
+///
+/// Nothing brings it back; export it first.
+#[utoipa::path(
+    post,
+    path = "/v1/dead/{id}/discard",
+    tag = "dead letters",
+    operation_id = "discardDeadLetter",
+    params(
+        ("id" = name::SendersId, Path, description = "The task: its id, or what its sender called it"),
+        ("Leveret-By" = Option<name::Actor>, Header, description = "Who asks"),
+    ),
+    request_body(content = Option<NoOrders>),
+    responses(
+        (status = 200, description = "The letter is gone", body = GoneAnswer),
+    ),
+)]
 pub(super) async fn discard(
     State(door): State<Door>,
     Name(name): Name,
@@ -156,6 +254,7 @@ pub(super) async fn discard(
 }
 
 /// The body of a request that has nothing to say.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Nothing)]
 pub(super) struct NoOrders {}

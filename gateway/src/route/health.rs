@@ -6,13 +6,16 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use leveret_producer::Problem as FieldProblem;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Door;
 use crate::problem::{Problem, Sort};
 
-/// What a probe is told.
-#[derive(Serialize)]
+/// How a process is.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Probe)]
 pub(crate) struct Health {
+    /// `alive` or `ready`.
     status: &'static str,
     version: &'static str,
 }
@@ -21,13 +24,35 @@ const fn health(status: &'static str) -> Json<Health> {
     Json(Health { status, version: env!("CARGO_PKG_VERSION") })
 }
 
-/// `GET /livez`: the process answers.
+/// Tell whether the process answers
+#[utoipa::path(
+    get,
+    path = "/livez",
+    tag = "probes",
+    operation_id = "getLiveness",
+    security(()),
+    responses(
+        (status = 200, description = "It answers", body = Health),
+    ),
+)]
 pub(super) async fn livez() -> Json<Health> {
     health("alive")
 }
 
-/// `GET /readyz`: broker and ledger can be used, and the worker of this process, if it has one,
-/// takes tasks.
+/// Tell whether tasks can be put in
+///
+/// Broker and ledger can be used, and the worker of this process, if it has one, takes tasks. Looks at both servers at
+/// most once a second.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "probes",
+    operation_id = "getReadiness",
+    security(()),
+    responses(
+        (status = 200, description = "They can", body = Health),
+    ),
+)]
 pub(super) async fn readyz(State(door): State<Door>) -> Result<Json<Health>, Problem> {
     let mut troubles = door.operations.troubles().await;
     if door.worker.as_ref().is_some_and(|is_ready| !is_ready()) {
@@ -47,7 +72,18 @@ pub(super) async fn readyz(State(door): State<Door>) -> Result<Json<Health>, Pro
     Err(Problem::invalid(Sort::UNAVAILABLE, troubles))
 }
 
-/// `GET /metrics`, in Prometheus' text format.
+/// Show the metrics of this process
+///
+/// In Prometheus' text format.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "probes",
+    operation_id = "getMetrics",
+    responses(
+        (status = 200, description = "The metrics", body = String, content_type = "text/plain"),
+    ),
+)]
 pub(super) async fn metrics(State(door): State<Door>) -> Response {
     match &door.metrics {
         Some(render) => {

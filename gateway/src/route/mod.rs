@@ -7,6 +7,7 @@ pub(crate) mod batch;
 mod bulk;
 mod dead;
 mod doctor;
+mod document;
 mod ending;
 mod health;
 mod queues;
@@ -15,40 +16,33 @@ mod tasks;
 mod transfer;
 mod workers;
 
+pub(crate) use self::queues::MAX_WHY;
+pub(crate) use self::workers::MOST_SLOTS;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{FromRequestParts, Path, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, Path, Request, State};
 use axum::http::Uri;
 use axum::http::request::Parts;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use leveret_common::spawn::Spawner;
 use tokio::time::timeout;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::config::Config;
 use crate::guard::{self, Guard};
+use crate::openapi;
+use crate::openapi::problem::refusing;
 use crate::operations::Operations;
 use crate::problem::{self, Problem, Sort};
 use crate::request::wrong;
 use crate::server::{IsWorkerReady, RenderMetrics};
 use crate::telemetry;
-
-/// The routes, as an unknown one is answered.
-const ROUTES: &str = "POST /v1/tasks, GET /v1/tasks/{id}, GET /v1/tasks/{id}/explain, \
-    POST /v1/tasks/{id}/cancel, GET /v1/dead, GET /v1/dead/groups, GET /v1/dead/export, \
-    POST /v1/dead/{replay,discard,import,reindex}, GET /v1/dead/{id}, \
-    POST /v1/dead/{id}/{replay,discard}, GET /v1/queues, GET /v1/queues/{queue}, \
-    POST /v1/queues/{queue}/{pause,resume}, GET /v1/workers, GET /v1/workers/{worker}, \
-    POST /v1/workers/{worker}/{quiet,resume,stop,resize}, GET /v1/schedules, POST /v1/schedules, \
-    GET /v1/schedules/export, POST /v1/schedules/{import,plan}, GET /v1/schedules/{name}, \
-    PUT /v1/schedules/{name}, DELETE /v1/schedules/{name}, \
-    POST /v1/schedules/{name}/{pause,resume,run,backfill}, \
-    GET /v1/schedules/{name}/{next,occurrences}, GET /v1/beats, GET /v1/doctor, GET /livez, \
-    GET /readyz, GET /metrics";
 
 /// What every handler is given.
 #[derive(Clone)]
@@ -73,53 +67,78 @@ impl<S: Send + Sync> FromRequestParts<S> for Name {
     }
 }
 
-/// Puts the routes together.
+/// Puts the routes together, each with its description and the problems of its own.
+pub(crate) fn described() -> OpenApiRouter<Door> {
+    let task = [Sort::UNKNOWN_TASK];
+    let letter = [Sort::UNKNOWN_LETTER, Sort::DESK_BUSY];
+    let replay = [Sort::UNKNOWN_LETTER, Sort::DESK_BUSY, Sort::INVALID_TASK, Sort::KEY_CONFLICT];
+    let worker = [Sort::UNKNOWN_WORKER];
+    let schedule = [Sort::UNKNOWN_SCHEDULE];
+    let change = [Sort::UNKNOWN_SCHEDULE, Sort::HELD_BY_ANOTHER_SOURCE, Sort::SCHEDULE_CHANGED];
+    let put_in =
+        [Sort::UNKNOWN_SCHEDULE, Sort::INVALID_SCHEDULE, Sort::INVALID_TASK, Sort::KEY_CONFLICT];
+    OpenApiRouter::default()
+        .routes(refusing(routes!(tasks::put_in), &[Sort::INVALID_TASK, Sort::KEY_CONFLICT]))
+        .routes(refusing(routes!(tasks::ask_for), &task))
+        .routes(refusing(
+            routes!(ending::cancel),
+            &[Sort::UNKNOWN_TASK, Sort::TOO_LATE, Sort::ALREADY_OVER],
+        ))
+        .routes(refusing(routes!(ending::explain), &[]))
+        .routes(refusing(routes!(dead::list), &[]))
+        .routes(refusing(routes!(dead::groups), &[]))
+        .routes(refusing(routes!(transfer::export), &[Sort::DESK_BUSY]))
+        .routes(refusing(routes!(transfer::import), &[]))
+        .routes(refusing(routes!(bulk::replay), &[Sort::DESK_BUSY]))
+        .routes(refusing(routes!(bulk::discard), &[Sort::DESK_BUSY]))
+        .routes(refusing(routes!(bulk::reindex), &[Sort::DESK_BUSY]))
+        .routes(refusing(routes!(dead::show), &letter))
+        .routes(refusing(routes!(dead::replay), &replay))
+        .routes(refusing(routes!(dead::discard), &letter))
+        .routes(refusing(routes!(queues::list), &[]))
+        .routes(refusing(routes!(queues::show), &[Sort::UNKNOWN_QUEUE]))
+        .routes(refusing(routes!(queues::pause), &[]))
+        .routes(refusing(routes!(queues::resume), &[]))
+        .routes(refusing(routes!(workers::list), &[]))
+        .routes(refusing(routes!(workers::show), &worker))
+        .routes(refusing(routes!(workers::quiet), &worker))
+        .routes(refusing(routes!(workers::resume), &worker))
+        .routes(refusing(routes!(workers::stop), &worker))
+        .routes(refusing(routes!(workers::resize), &worker))
+        .routes(refusing(routes!(schedules::list), &[]))
+        .routes(refusing(
+            routes!(schedules::create),
+            &[Sort::INVALID_SCHEDULE, Sort::SCHEDULE_EXISTS],
+        ))
+        .routes(refusing(routes!(schedules::many::plan), &[]))
+        .routes(refusing(routes!(schedules::many::export), &[]))
+        .routes(refusing(routes!(schedules::many::import), &[Sort::INVALID_SCHEDULE]))
+        .routes(refusing(routes!(schedules::show), &schedule))
+        .routes(refusing(
+            routes!(schedules::replace),
+            &[&change[..], &[Sort::INVALID_SCHEDULE]].concat(),
+        ))
+        .routes(refusing(routes!(schedules::delete), &change))
+        .routes(refusing(routes!(schedules::act::pause), &schedule))
+        .routes(refusing(routes!(schedules::act::resume), &schedule))
+        .routes(refusing(routes!(schedules::act::run), &put_in))
+        .routes(refusing(routes!(schedules::act::backfill), &put_in))
+        .routes(refusing(routes!(schedules::look::next), &schedule))
+        .routes(refusing(routes!(schedules::look::occurrences), &schedule))
+        .routes(refusing(routes!(schedules::look::beats), &[]))
+        .routes(refusing(routes!(doctor::examine), &[]))
+        .routes(refusing(routes!(health::livez), &[]))
+        .routes(refusing(routes!(health::readyz), &[]))
+        .routes(refusing(routes!(health::metrics), &[Sort::UNKNOWN_ROUTE]))
+        .routes(refusing(routes!(document::show), &[]))
+        .routes(refusing(routes!(document::page), &[]))
+        .routes(refusing(routes!(document::file), &[Sort::UNKNOWN_ROUTE]))
+}
+
+/// Returns the routes with what every request passes on its way to them.
 pub(crate) fn router(door: Door, guard: Guard) -> Router {
     let request_timeout = door.config.request_timeout;
-    Router::new()
-        .route("/v1/tasks", post(tasks::put_in))
-        .route("/v1/tasks/{id}", get(tasks::ask_for))
-        .route("/v1/tasks/{id}/cancel", post(ending::cancel))
-        .route("/v1/tasks/{id}/explain", get(ending::explain))
-        .route("/v1/dead", get(dead::list))
-        .route("/v1/dead/groups", get(dead::groups))
-        .route("/v1/dead/export", get(transfer::export))
-        .route("/v1/dead/import", post(transfer::import))
-        .route("/v1/dead/replay", post(bulk::replay))
-        .route("/v1/dead/discard", post(bulk::discard))
-        .route("/v1/dead/reindex", post(bulk::reindex))
-        .route("/v1/dead/{id}", get(dead::show))
-        .route("/v1/dead/{id}/replay", post(dead::replay))
-        .route("/v1/dead/{id}/discard", post(dead::discard))
-        .route("/v1/queues", get(queues::list))
-        .route("/v1/queues/{queue}", get(queues::show))
-        .route("/v1/queues/{queue}/pause", post(queues::pause))
-        .route("/v1/queues/{queue}/resume", post(queues::resume))
-        .route("/v1/workers", get(workers::list))
-        .route("/v1/workers/{worker}", get(workers::show))
-        .route("/v1/workers/{worker}/quiet", post(workers::quiet))
-        .route("/v1/workers/{worker}/resume", post(workers::resume))
-        .route("/v1/workers/{worker}/stop", post(workers::stop))
-        .route("/v1/workers/{worker}/resize", post(workers::resize))
-        .route("/v1/schedules", get(schedules::list).post(schedules::create))
-        .route(
-            "/v1/schedules/{name}",
-            get(schedules::show)
-                .post(schedules::of_many)
-                .put(schedules::replace)
-                .delete(schedules::delete),
-        )
-        .route("/v1/schedules/{name}/pause", post(schedules::pause))
-        .route("/v1/schedules/{name}/resume", post(schedules::resume))
-        .route("/v1/schedules/{name}/run", post(schedules::run))
-        .route("/v1/schedules/{name}/backfill", post(schedules::backfill))
-        .route("/v1/schedules/{name}/next", get(schedules::next))
-        .route("/v1/schedules/{name}/occurrences", get(schedules::occurrences))
-        .route("/v1/beats", get(schedules::beats))
-        .route("/v1/doctor", get(doctor::examine))
-        .route("/livez", get(health::livez))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics))
+    Router::from(described())
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .with_state(door)
@@ -145,10 +164,13 @@ async fn limit(State(most): State<Duration>, request: Request, next: Next) -> Re
 
 async fn unknown_route(uri: Uri) -> Problem {
     let path: String = uri.path().chars().take(80).collect();
-    Problem::new(Sort::UNKNOWN_ROUTE, format!("there is nothing at {path}; there are {ROUTES}"))
+    let routes = openapi::routes().join(", ");
+    Problem::new(Sort::UNKNOWN_ROUTE, format!("there is nothing at {path}; there are {routes}"))
 }
 
 async fn wrong_method(request: Request) -> Problem {
     let method = request.method();
-    Problem::new(Sort::WRONG_METHOD, format!("{method} is not taken here; there are {ROUTES}"))
+    let path = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let methods = openapi::methods(path).join(" and ");
+    Problem::new(Sort::WRONG_METHOD, format!("{method} is not taken here; {path} takes {methods}"))
 }

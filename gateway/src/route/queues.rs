@@ -6,22 +6,38 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use leveret_common::name::QueueName;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::dead::NoOrders;
 use super::{Door, Name};
 use crate::answer::{PauseAnswer, QueueAnswer};
+use crate::openapi::name;
 use crate::problem::Problem;
 use crate::request::{Parameters, actor, orders, wrong};
 
 /// Longest reason of a pause, in bytes.
-const MAX_WHY: usize = 1_024;
+pub(crate) const MAX_WHY: usize = 1_024;
 
-#[derive(Debug, Serialize)]
+/// All queues.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Queues)]
 pub(super) struct QueuesAnswer {
     queues: Vec<QueueAnswer>,
 }
 
-/// `GET /v1/queues`.
+/// List queues
+///
+/// Those that something was enqueued to, that a worker serves, that a configured kind names, whose dead letters are
+/// listed, or that are paused.
+#[utoipa::path(
+    get,
+    path = "/v1/queues",
+    tag = "queues",
+    operation_id = "listQueues",
+    responses(
+        (status = 200, description = "All queues", body = QueuesAnswer),
+    ),
+)]
 pub(super) async fn list(
     State(door): State<Door>,
     parameters: Parameters,
@@ -31,7 +47,21 @@ pub(super) async fn list(
     Ok(Json(QueuesAnswer { queues }))
 }
 
-/// `GET /v1/queues/{queue}`.
+/// Show a queue
+///
+/// With a lane for each class.
+#[utoipa::path(
+    get,
+    path = "/v1/queues/{queue}",
+    tag = "queues",
+    operation_id = "getQueue",
+    params(
+        ("queue" = name::QueueName, Path, description = "The queue"),
+    ),
+    responses(
+        (status = 200, description = "The queue", body = QueueAnswer),
+    ),
+)]
 pub(super) async fn show(
     State(door): State<Door>,
     Name(name): Name,
@@ -41,22 +71,48 @@ pub(super) async fn show(
     Ok(Json(door.operations.queue(&queue(&name)?).await?.into()))
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// Why to pause.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
-struct PauseOrders {
+#[schema(as = PauseReason)]
+pub(super) struct PauseOrders {
+    /// In one line.
+    #[schema(value_type = Option<name::Why>)]
     why: Option<String>,
 }
 
 /// What is said of a queue that was paused or resumed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PausedQueue)]
 pub(super) struct PausedAnswer {
+    #[schema(value_type = name::QueueName)]
     queue: QueueName,
+    /// Who paused it; `null` where nobody did.
+    #[schema(required = true)]
     paused: Option<PauseAnswer>,
+    /// Whether it was paused before it was resumed.
     #[serde(skip_serializing_if = "Option::is_none")]
     was_paused: Option<bool>,
 }
 
-/// `POST /v1/queues/{queue}/pause`.
+/// Pause a queue
+///
+/// For the whole fleet, workers that start later included, until somebody resumes it or the store is wiped. What runs goes
+/// on. The first pause stays.
+#[utoipa::path(
+    post,
+    path = "/v1/queues/{queue}/pause",
+    tag = "queues",
+    operation_id = "pauseQueue",
+    params(
+        ("queue" = name::QueueName, Path, description = "The queue"),
+        ("Leveret-By" = Option<name::Actor>, Header, description = "Who asks"),
+    ),
+    request_body(content = Option<PauseOrders>),
+    responses(
+        (status = 200, description = "It is paused", body = PausedAnswer),
+    ),
+)]
 pub(super) async fn pause(
     State(door): State<Door>,
     Name(name): Name,
@@ -86,7 +142,21 @@ pub(super) async fn why(
     Ok(why)
 }
 
-/// `POST /v1/queues/{queue}/resume`.
+/// Resume a queue
+#[utoipa::path(
+    post,
+    path = "/v1/queues/{queue}/resume",
+    tag = "queues",
+    operation_id = "resumeQueue",
+    params(
+        ("queue" = name::QueueName, Path, description = "The queue"),
+        ("Leveret-By" = Option<name::Actor>, Header, description = "Who asks"),
+    ),
+    request_body(content = Option<NoOrders>),
+    responses(
+        (status = 200, description = "It is not paused", body = PausedAnswer),
+    ),
+)]
 pub(super) async fn resume(
     State(door): State<Door>,
     Name(name): Name,

@@ -13,9 +13,11 @@ use leveret_producer::{Problem as FieldProblem, Submission};
 
 use super::batch::{self, BESIDE_ARGS};
 use super::{Door, Name};
-use crate::answer::{AcceptedAnswer, TaskAnswer};
+use crate::answer::{AcceptedAnswer, LineAnswer, TaskAnswer};
 use crate::body;
 use crate::media::{self, Media};
+use crate::openapi::name;
+use crate::openapi::written::NewTask;
 use crate::problem::{Problem, Sort};
 use crate::request::{Parameters, wrong};
 
@@ -25,7 +27,41 @@ const MAX_WAIT: Duration = Duration::from_secs(60);
 /// What is left of a request's time for everything but the wait; at most half of it.
 const TIME_TO_ANSWER: Duration = Duration::from_secs(5);
 
-/// `POST /v1/tasks`.
+/// Put tasks in
+///
+/// Success means that the broker has the task safe. Where it is not known whether it has (`unconfirmed`), repeat the
+/// request with the same id or key: it is one task.
+///
+/// With `application/x-ndjson`, one task a line, at most `gateway.max_batch` (10,000): a result line comes for each, in
+/// order and as they are done. A bad line stops no other.
+#[utoipa::path(
+    post,
+    path = "/v1/tasks",
+    tag = "tasks",
+    operation_id = "enqueueTasks",
+    params(
+        ("Idempotency-Key" = Option<name::HeaderKey>, Header, description = "The same as `key`; for one task only"),
+    ),
+    request_body(
+        description = "A task, or one a line",
+        content((NewTask = "application/json"), (NewTask = "application/x-ndjson")),
+    ),
+    responses(
+        (
+            status = 200,
+            description = "The key or id was accepted before, and the answer is about the first task; or, for lines, \
+                           what became of each",
+            content((AcceptedAnswer = "application/json"), (LineAnswer = "application/x-ndjson")),
+            headers(("Location" = String, description = "Where to ask for the task")),
+        ),
+        (
+            status = 202,
+            description = "The task was accepted",
+            body = AcceptedAnswer,
+            headers(("Location" = String, description = "Where to ask for the task")),
+        ),
+    ),
+)]
 pub(super) async fn put_in(
     State(door): State<Door>,
     parameters: Parameters,
@@ -65,7 +101,23 @@ async fn put_one_in(
     Ok(response)
 }
 
-/// `GET /v1/tasks/{id}`.
+/// Ask for a task
+///
+/// Where it stands, its result, its last attempts. With `wait`, the answer comes when the task is over, or with where it
+/// stands when the time is up.
+#[utoipa::path(
+    get,
+    path = "/v1/tasks/{id}",
+    tag = "tasks",
+    operation_id = "getTask",
+    params(
+        ("id" = name::SendersId, Path, description = "The task: its id, or what its sender calls it"),
+        ("wait" = Option<name::Wait>, Query, description = "How long to wait for the end of the task: at most 60 s"),
+    ),
+    responses(
+        (status = 200, description = "What is known of the task", body = TaskAnswer),
+    ),
+)]
 pub(super) async fn ask_for(
     State(door): State<Door>,
     Name(name): Name,

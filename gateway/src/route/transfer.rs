@@ -8,14 +8,17 @@ use bytes::Bytes;
 use leveret_common::id::TaskId;
 use serde::Serialize;
 use tokio::sync::mpsc;
+use utoipa::ToSchema;
 
 use super::Door;
 use crate::body;
 use crate::lines::{Limits, Lines, Next};
 use crate::media::{self, Media};
+use crate::openapi::fleet::ExportedLetterLine;
+use crate::openapi::name;
 use crate::operations::Operations;
 use crate::operations::dead::{Imported, Line};
-use crate::problem::{Problem, Sort};
+use crate::problem::{self, Problem, Sort};
 use crate::request::Parameters;
 use crate::stream::{Feed, Gone, respond, written};
 
@@ -31,7 +34,26 @@ struct ExportEnd {
     exported: u64,
 }
 
-/// `GET /v1/dead/export`.
+/// Carry dead letters out
+///
+/// Walks the queues and keeps the letters. Without its last line an export is not whole.
+#[utoipa::path(
+    get,
+    path = "/v1/dead/export",
+    tag = "dead letters",
+    operation_id = "exportDeadLetters",
+    params(
+        ("filter" = Option<name::Filter>, Query, description = "Which letters are meant; all where it is left out"),
+    ),
+    responses(
+        (
+            status = 200,
+            description = "A letter a line, and at the end how many there were",
+            body = ExportedLetterLine,
+            content_type = "application/x-ndjson",
+        ),
+    ),
+)]
 pub(super) async fn export(
     State(door): State<Door>,
     parameters: Parameters,
@@ -65,17 +87,40 @@ pub(super) async fn export(
     .await
 }
 
-/// What is said of one line of an import.
-#[derive(Serialize)]
+/// What became of one line of an import: the dead letter, or the problem with it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ImportedLetterLine)]
 struct ImportedLine {
+    /// Which line it was, from 1.
+    #[schema(minimum = 1)]
     line: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<name::TaskId>)]
     id: Option<TaskId>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<problem::Document>)]
     error: Option<Problem>,
 }
 
-/// `POST /v1/dead/import`.
+/// Carry dead letters in
+///
+/// Takes the lines of an export and puts each letter among the dead letters of its queue. A letter that is imported twice
+/// is listed once.
+#[utoipa::path(
+    post,
+    path = "/v1/dead/import",
+    tag = "dead letters",
+    operation_id = "importDeadLetters",
+    request_body(content = ExportedLetterLine, content_type = "application/x-ndjson"),
+    responses(
+        (
+            status = 200,
+            description = "What became of each line",
+            body = ImportedLine,
+            content_type = "application/x-ndjson",
+        ),
+    ),
+)]
 pub(super) async fn import(
     State(door): State<Door>,
     parameters: Parameters,

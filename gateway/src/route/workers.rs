@@ -8,22 +8,48 @@ use axum::response::{IntoResponse, Response};
 use leveret_common::id::Owner;
 use leveret_common::store::{Heartbeat, Signal};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::dead::NoOrders;
 use super::{Door, Name};
 use crate::answer::WorkerAnswer;
+use crate::openapi::name;
 use crate::problem::Problem;
 use crate::request::{Parameters, actor, orders, wrong};
 
 /// Most slots that a worker can be asked to have, as for `worker.slots`.
-const MOST_SLOTS: u32 = 4_096;
+pub(crate) const MOST_SLOTS: u32 = 4_096;
 
-#[derive(Debug, Serialize)]
+/// All workers that are meant.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Workers)]
 pub(super) struct WorkersAnswer {
     workers: Vec<WorkerAnswer>,
 }
 
-/// `GET /v1/workers`.
+/// A worker, or several.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[allow(dead_code, reason = "only its schema is used")]
+enum WorkersShown {
+    /// The one that is meant.
+    One(Box<WorkerAnswer>),
+    /// Those that are meant.
+    Several(WorkersAnswer),
+}
+
+/// List workers
+///
+/// Everything that their heartbeats say.
+#[utoipa::path(
+    get,
+    path = "/v1/workers",
+    tag = "workers",
+    operation_id = "listWorkers",
+    responses(
+        (status = 200, description = "All living workers", body = WorkersAnswer),
+    ),
+)]
 pub(super) async fn list(
     State(door): State<Door>,
     parameters: Parameters,
@@ -33,7 +59,21 @@ pub(super) async fn list(
     Ok(Json(WorkersAnswer { workers: answers(&door, workers) }))
 }
 
-/// `GET /v1/workers/{worker}`: one, or those of `all` as a list.
+/// Show a worker
+///
+/// One, or those that are meant by `all` as a list.
+#[utoipa::path(
+    get,
+    path = "/v1/workers/{worker}",
+    tag = "workers",
+    operation_id = "getWorkers",
+    params(
+        ("worker" = name::WorkerText, Path, description = "The worker: its `owner`, a beginning of it that no other has, `host:pid`, or `all`"),
+    ),
+    responses(
+        (status = 200, description = "The worker; or a list of workers, where several are meant", body = WorkersShown),
+    ),
+)]
 pub(super) async fn show(
     State(door): State<Door>,
     Name(name): Name,
@@ -59,7 +99,25 @@ fn answers(door: &Door, workers: Vec<Heartbeat>) -> Vec<WorkerAnswer> {
     workers.into_iter().map(answer).collect()
 }
 
-/// `POST /v1/workers/{worker}/quiet`.
+/// Have workers take nothing new
+///
+/// What runs goes on.
+///
+/// The signal is left for them and taken within about a second; one that is not taken within a minute is lost.
+#[utoipa::path(
+    post,
+    path = "/v1/workers/{worker}/quiet",
+    tag = "workers",
+    operation_id = "quietWorkers",
+    params(
+        ("worker" = name::WorkerText, Path, description = "The worker: its `owner`, a beginning of it that no other has, `host:pid`, or `all`"),
+        ("Leveret-By" = Option<name::Actor>, Header, description = "Who asks"),
+    ),
+    request_body(content = Option<NoOrders>),
+    responses(
+        (status = 202, description = "They were asked", body = AskedAnswer),
+    ),
+)]
 pub(super) async fn quiet(
     State(door): State<Door>,
     Name(name): Name,
@@ -70,7 +128,23 @@ pub(super) async fn quiet(
     plain(&door, &name, &parameters, &headers, body, Signal::Quiet).await
 }
 
-/// `POST /v1/workers/{worker}/resume`.
+/// Have workers take tasks again
+///
+/// The signal is left for them and taken within about a second; one that is not taken within a minute is lost.
+#[utoipa::path(
+    post,
+    path = "/v1/workers/{worker}/resume",
+    tag = "workers",
+    operation_id = "resumeWorkers",
+    params(
+        ("worker" = name::WorkerText, Path, description = "The worker: its `owner`, a beginning of it that no other has, `host:pid`, or `all`"),
+        ("Leveret-By" = Option<name::Actor>, Header, description = "Who asks"),
+    ),
+    request_body(content = Option<NoOrders>),
+    responses(
+        (status = 202, description = "They were asked", body = AskedAnswer),
+    ),
+)]
 pub(super) async fn resume(
     State(door): State<Door>,
     Name(name): Name,
@@ -81,7 +155,25 @@ pub(super) async fn resume(
     plain(&door, &name, &parameters, &headers, body, Signal::Resume).await
 }
 
-/// `POST /v1/workers/{worker}/stop`.
+/// Have workers end
+///
+/// They drain as at SIGTERM, and end.
+///
+/// The signal is left for them and taken within about a second; one that is not taken within a minute is lost.
+#[utoipa::path(
+    post,
+    path = "/v1/workers/{worker}/stop",
+    tag = "workers",
+    operation_id = "stopWorkers",
+    params(
+        ("worker" = name::WorkerText, Path, description = "The worker: its `owner`, a beginning of it that no other has, `host:pid`, or `all`"),
+        ("Leveret-By" = Option<name::Actor>, Header, description = "Who asks"),
+    ),
+    request_body(content = Option<NoOrders>),
+    responses(
+        (status = 202, description = "They were asked", body = AskedAnswer),
+    ),
+)]
 pub(super) async fn stop(
     State(door): State<Door>,
     Name(name): Name,
@@ -92,13 +184,33 @@ pub(super) async fn stop(
     plain(&door, &name, &parameters, &headers, body, Signal::Stop).await
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// How many slots a worker is to have.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schema(as = ResizeWorkers)]
 struct ResizeOrders {
+    /// How many tasks it runs at once.
+    #[schema(value_type = name::Slots, required = true)]
     slots: Option<u32>,
 }
 
-/// `POST /v1/workers/{worker}/resize`.
+/// Have workers run so many tasks at once
+///
+/// The signal is left for them and taken within about a second; one that is not taken within a minute is lost.
+#[utoipa::path(
+    post,
+    path = "/v1/workers/{worker}/resize",
+    tag = "workers",
+    operation_id = "resizeWorkers",
+    params(
+        ("worker" = name::WorkerText, Path, description = "The worker: its `owner`, a beginning of it that no other has, `host:pid`, or `all`"),
+        ("Leveret-By" = Option<name::Actor>, Header, description = "Who asks"),
+    ),
+    request_body(content = ResizeOrders),
+    responses(
+        (status = 202, description = "They were asked", body = AskedAnswer),
+    ),
+)]
 pub(super) async fn resize(
     State(door): State<Door>,
     Name(name): Name,
@@ -127,8 +239,11 @@ async fn plain(
     ask(door, name, headers, signal).await
 }
 
-#[derive(Debug, Serialize)]
+/// The workers that were asked.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AskedWorkers)]
 struct AskedAnswer {
+    #[schema(value_type = Vec<name::Owner>)]
     workers: Vec<Owner>,
 }
 

@@ -6,9 +6,9 @@ use serde_json::json;
 
 use crate::world::{World, json, problem};
 
-const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
-fn with_token(config: &mut Config) {
+pub(crate) fn with_token(config: &mut Config) {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), format!("# test\n{TOKEN}\n")).unwrap();
     config.tokens = Some(Tokens::read(file.path()).unwrap());

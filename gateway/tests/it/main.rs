@@ -4,7 +4,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "tests fail by panicking"
+    clippy::print_stdout,
+    reason = "tests fail by panicking, and say what they skip"
 )]
 
 mod ask;
@@ -17,6 +18,7 @@ mod explain;
 mod faults;
 mod fleet;
 mod guard;
+mod openapi;
 mod process;
 mod put_in;
 mod schedules;

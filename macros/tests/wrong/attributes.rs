@@ -42,4 +42,16 @@ enum NoFields {
     Email,
 }
 
+#[derive(Task)]
+#[task(kind = "a", schema = "a.json", crate = 7)]
+struct Schema;
+
+#[derive(Task)]
+#[task(kind = "a", schema, crate = "no path")]
+struct Generic<T>(T);
+
+#[derive(Task)]
+#[task(kind = "a", schema)]
+struct Sized<const N: usize>;
+
 fn main() {}

@@ -1,14 +1,14 @@
 //! Who may import whom among the crates of the workspace, read from their `Cargo.toml`.
 //!
 //! Knows only the crates of this workspace; crates from outside are in [`super::vendors`] and `deny.toml`.
-//! Guards the order `common ← producer ← beat ← {worker, gateway} ← cli`.
+//! Guards the order `common ← producer ← {beat ← {worker, gateway}, outbox} ← cli`.
 
 use toml::Table;
 
 use crate::tree::{Source, Tree, Violation};
 
 /// Each folder of the workspace with the packages of the workspace that it may import.
-const MAY_IMPORT: [(&str, &[&str]); 9] = [
+const MAY_IMPORT: [(&str, &[&str]); 12] = [
     ("common", &[]),
     // For its tests: a proc-macro that needed them would have them compiled twice.
     ("macros", &["leveret-common", "leveret-worker"]),
@@ -16,6 +16,7 @@ const MAY_IMPORT: [(&str, &[&str]); 9] = [
     ("beat", &["leveret-common", "leveret-producer"]),
     ("worker", &["leveret-common", "leveret-macros", "leveret-producer", "leveret-beat"]),
     ("gateway", &["leveret-common", "leveret-producer", "leveret-beat"]),
+    ("outbox", &["leveret-common", "leveret-producer"]),
     ("cli", &BELOW_CLI),
     (
         "loadtest",
@@ -26,19 +27,24 @@ const MAY_IMPORT: [(&str, &[&str]); 9] = [
             BELOW_CLI[3],
             BELOW_CLI[4],
             BELOW_CLI[5],
+            BELOW_CLI[6],
             "leveret",
         ],
     ),
+    // A program of a user's has the facade.
+    ("examples", &["leveret"]),
+    ("examples/testing", &["leveret"]),
     ("tidy", &[]),
 ];
 
-const BELOW_CLI: [&str; 6] = [
+const BELOW_CLI: [&str; 7] = [
     "leveret-common",
     "leveret-macros",
     "leveret-producer",
     "leveret-beat",
     "leveret-worker",
     "leveret-gateway",
+    "leveret-outbox",
 ];
 
 /// A crate depends only on crates of the workspace that stand below it, in tests and build scripts too.
@@ -162,8 +168,9 @@ mod tests {
     }
 
     #[test]
-    fn only_loadtest_imports_the_facade() {
-        for (folder, findings) in [("loadtest", 0), ("cli", 1), ("tidy", 1), ("common", 1)] {
+    fn only_loadtest_and_examples_import_the_facade() {
+        let folders = [("loadtest", 0), ("examples", 0), ("cli", 1), ("tidy", 1), ("common", 1)];
+        for (folder, findings) in folders {
             let root = format!("[workspace]\nmembers = [\"{folder}\"]\n");
             let path = format!("{folder}/Cargo.toml");
             let tree =

@@ -4,6 +4,7 @@
 //! row here and one test with a tree that breaks it.
 
 mod imports;
+mod links;
 mod pages;
 mod text;
 mod vendors;
@@ -23,9 +24,11 @@ pub const RULES: &[Rule] = &[
     text::each_language_has_its_own_files,
     text::no_path_of_one_machine,
     imports::crates_import_only_what_is_below_them,
-    vendors::only_common_depends_on_a_vendor,
+    vendors::only_its_home_depends_on_a_vendor,
     vendors::a_vendor_is_used_in_its_own_folder,
     pages::every_config_key_is_documented,
+    links::links_lead_somewhere,
+    links::every_page_is_in_the_summary,
 ];
 
 /// Runs every rule and returns all violations, ordered by place.

@@ -1,6 +1,6 @@
 //! Where the clients of servers and files may appear: each behind the seam that it implements.
 //!
-//! Knows three crates from outside; the order of our own is in [`super::imports`]. Guards that no vendor
+//! Knows four crates from outside; the order of our own is in [`super::imports`]. Guards that no vendor
 //! type leaks into a seam, where it would give every backend that vendor's shape.
 
 use super::imports::{dependencies, members};
@@ -11,17 +11,44 @@ struct Vendor {
     package: &'static str,
     module: &'static str,
     home: &'static str,
+    /// Members that use it for data of their own, which is not ours.
+    guests: &'static [&'static str],
 }
 
-const VENDORS: [Vendor; 3] = [
-    Vendor { package: "lapin", module: "lapin", home: "common/src/broker/rabbitmq/" },
-    Vendor { package: "deadpool-redis", module: "deadpool_redis", home: "common/src/store/redis/" },
-    Vendor { package: "rusqlite", module: "rusqlite", home: "common/src/embedded/" },
+const VENDORS: [Vendor; 4] = [
+    Vendor { package: "lapin", module: "lapin", home: "common/src/broker/rabbitmq/", guests: &[] },
+    Vendor {
+        package: "deadpool-redis",
+        module: "deadpool_redis",
+        home: "common/src/store/redis/",
+        guests: &[],
+    },
+    Vendor {
+        package: "rusqlite",
+        module: "rusqlite",
+        home: "common/src/embedded/",
+        // An outbox is rows in an application's own file, written by that application's transaction.
+        guests: &["examples", "outbox"],
+    },
+    // No backend of ours: an application's own server, with an outbox in it.
+    Vendor {
+        package: "tokio-postgres",
+        module: "tokio_postgres",
+        home: "outbox/src/",
+        guests: &["examples"],
+    },
 ];
 
-/// The vendors are dependencies of `common` alone, and `redis` of nobody: it comes with `deadpool-redis`, and
+impl Vendor {
+    /// Whether a member holds its folder, or is a guest.
+    fn may_be_of(&self, member: &str) -> bool {
+        self.home.split('/').next() == Some(member) || self.guests.contains(&member)
+    }
+}
+
+/// A vendor is a dependency of the crate that holds its folder, and `redis` of nobody: it comes with `deadpool-redis`, and
 /// a second one would be a second version. So `redis::` in our code is always a module of ours.
-pub(super) fn only_common_depends_on_a_vendor(tree: &Tree) -> Vec<Violation> {
+pub(super) fn only_its_home_depends_on_a_vendor(tree: &Tree) -> Vec<Violation> {
     let members = match members(tree) {
         Ok(members) => members,
         Err(violation) => return vec![violation],
@@ -35,10 +62,11 @@ pub(super) fn only_common_depends_on_a_vendor(tree: &Tree) -> Vec<Violation> {
                 continue;
             }
         };
-        let is_vendor = |name: &String| VENDORS.iter().any(|vendor| vendor.package == name);
-        for name in
-            names.iter().filter(|name| *name == "redis" || (member != "common" && is_vendor(name)))
-        {
+        let is_stray = |name: &String| {
+            let found = VENDORS.iter().find(|vendor| vendor.package == name);
+            found.is_some_and(|vendor| !vendor.may_be_of(&member))
+        };
+        for name in names.iter().filter(|name| *name == "redis" || is_stray(name)) {
             violations
                 .push(source.violation(0, format!("depends on `{name}`: use the seams of common")));
         }
@@ -54,7 +82,8 @@ pub(super) fn a_vendor_is_used_in_its_own_folder(tree: &Tree) -> Vec<Violation> 
 }
 
 fn strays(source: &Source, vendor: &Vendor) -> Vec<Violation> {
-    if source.path.starts_with(vendor.home) {
+    let member = source.path.split('/').next().unwrap_or_default();
+    if source.path.starts_with(vendor.home) || vendor.guests.contains(&member) {
         return Vec::new();
     }
     let what = format!("uses `{}` outside {}: take the seam instead", vendor.module, vendor.home);
@@ -111,9 +140,40 @@ mod tests {
             ("common/Cargo.toml", &format!("[dependencies]\n{names}")),
             ("worker/Cargo.toml", &format!("[dev-dependencies]\n{names}")),
         ]);
-        let found = only_common_depends_on_a_vendor(&tree);
+        let found = only_its_home_depends_on_a_vendor(&tree);
         assert_eq!(found.len(), 3);
         assert!(found.iter().all(|found| found.path == "worker/Cargo.toml"), "{found:?}");
+    }
+
+    #[test]
+    fn an_outbox_has_its_two_databases_and_nobody_else_has_a_server_of_theirs() {
+        let manifest = "[dependencies]\nrusqlite = \"0\"\ntokio-postgres = \"0\"\nlapin = \"4\"\n";
+        let tree = Tree::of(&[
+            ("Cargo.toml", "[workspace]\nmembers = [\"common\", \"outbox\"]\n"),
+            ("common/Cargo.toml", manifest),
+            ("outbox/Cargo.toml", manifest),
+        ]);
+        let found = only_its_home_depends_on_a_vendor(&tree).into_iter();
+        let found: Vec<_> = found.map(|found| (found.path, found.what)).collect();
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].0 == "common/Cargo.toml" && found[0].1.contains("tokio-postgres"));
+        assert!(found[1].0 == "outbox/Cargo.toml" && found[1].1.contains("lapin"));
+    }
+
+    #[test]
+    fn an_example_may_have_a_database_of_its_own_and_no_broker() {
+        let manifest = "[dependencies]\nlapin = \"4\"\nrusqlite = \"0\"\n";
+        let code = ["lapin", "rusqlite"].map(|vendor| format!("use {vendor};\n")).concat();
+        let tree = Tree::of(&[
+            ("Cargo.toml", "[workspace]\nmembers = [\"examples\"]\n"),
+            ("examples/Cargo.toml", manifest),
+            ("examples/x/main.rs", &code),
+        ]);
+        let found = only_its_home_depends_on_a_vendor(&tree);
+        assert_eq!(found.len(), 1);
+        assert!(found[0].what.contains("`lapin`"), "{found:?}");
+        let found = a_vendor_is_used_in_its_own_folder(&tree);
+        assert_eq!(found.into_iter().filter_map(|found| found.line).collect::<Vec<_>>(), [1]);
     }
 
     #[test]
@@ -122,12 +182,12 @@ mod tests {
             ("Cargo.toml", "[workspace]\nmembers = [\"common\"]\n"),
             ("common/Cargo.toml", "[dependencies]\nredis = \"1\"\n"),
         ]);
-        assert_eq!(only_common_depends_on_a_vendor(&tree).len(), 1);
+        assert_eq!(only_its_home_depends_on_a_vendor(&tree).len(), 1);
     }
 
     #[test]
     fn a_manifest_that_is_not_there_is_found() {
         let tree = Tree::of(&[("Cargo.toml", "[workspace]\nmembers = [\"worker\"]\n")]);
-        assert_eq!(only_common_depends_on_a_vendor(&tree).len(), 1);
+        assert_eq!(only_its_home_depends_on_a_vendor(&tree).len(), 1);
     }
 }

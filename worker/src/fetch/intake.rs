@@ -66,6 +66,23 @@ pub async fn run(shared: Arc<Shared>, lane: Lane, sorters: Spawner) {
     }
 }
 
+/// Takes in one delivery, and waits until it is in the buffer or on its way elsewhere.
+///
+/// # Cancel safety
+/// Dropped, the delivery returns to its lane with its consumer.
+#[cfg(feature = "testing")]
+pub(crate) async fn take_in_one(
+    shared: &Arc<Shared>,
+    lane: &Lane,
+    consumer: &Arc<dyn Consumer>,
+    delivery: &Delivery,
+) {
+    let (consumer, closed) = (Arc::clone(consumer), CancellationToken::new());
+    let (session, sorters) = (Session { consumer, prefetch: 1, closed }, Spawner::new());
+    take_in(shared, lane, &session, delivery, &sorters);
+    sorters.drained().await;
+}
+
 /// A consumer, until another number of deliveries is wanted.
 struct Session {
     consumer: Arc<dyn Consumer>,

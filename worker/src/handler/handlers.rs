@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use leveret_common::name::{InvalidName, KindName, QueueName};
+use leveret_common::name::{InvalidName, KindName, Lane, QueueName};
 use leveret_common::retry::{MAX_ATTEMPTS, RetryPolicy};
 use leveret_common::schedule::Definition;
 use leveret_common::spawn::Spawner;
@@ -20,7 +20,7 @@ use super::batch::{Batched, Batching};
 use super::typed::{Async, Blocking, Typed};
 use super::{
     Answer, Batch, BatchAnswer, ExtractAll, Function, Handler, HandlerLayer, Kind, Registry,
-    RegistryError,
+    RegistryError, shaped,
 };
 
 /// The time limit of an attempt where nobody names one, as `worker.timeout`.
@@ -234,7 +234,23 @@ impl<S: Send + Sync + 'static> Handlers<S> {
         Typed { function: Arc::new(function), state, reader, parameters: PhantomData }
     }
 
-    fn add_task<T: Task>(self, handler: Arc<dyn Handler>) -> Self {
+    fn add_task<T: Task>(mut self, handler: Arc<dyn Handler>) -> Self {
+        let shape = T::shape().unwrap_or_else(|why| {
+            self.problems.push(RegistryError::Schema { kind: T::KIND.to_owned(), why });
+            None
+        });
+        let handler = match &shape {
+            Some(shape) => shaped(Arc::clone(shape), handler),
+            None => handler,
+        };
+        // Names that are none are told below.
+        let Defaults { queue, class, .. } = T::defaults();
+        let queue = queue.and_then(|queue| queue.parse().ok()).unwrap_or_default();
+        let lane = Lane::new(queue, class.unwrap_or_default());
+        let names = [T::KIND].into_iter().chain(T::ALIASES.iter().copied());
+        for name in names.filter_map(|name| name.parse().ok()) {
+            self.registry.describe(name, lane.clone(), shape.clone());
+        }
         self.add_named(T::KIND, T::ALIASES, T::defaults(), handler)
     }
 

@@ -5,9 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use leveret_common::name::{InvalidName, KindName, QueueName, ScheduleName};
+use leveret_common::name::{InvalidName, KindName, Lane, QueueName, ScheduleName};
 use leveret_common::retry::{MAX_ATTEMPTS, RetryPolicy};
 use leveret_common::schedule::Definition;
+use leveret_common::shape::{Shape, Shapes, Unusable};
 
 use super::{Handler, HandlerLayer};
 
@@ -62,6 +63,10 @@ pub struct Registry {
     aliases: BTreeMap<KindName, KindName>,
     /// The queues that tasks of its kinds go to by themselves, as far as it is known.
     queues: BTreeSet<QueueName>,
+    /// What the types of args say of the lane, by each name of their kinds.
+    lanes: BTreeMap<KindName, Lane>,
+    /// What the types of args must be like, by the same names.
+    shapes: Shapes,
     program: Option<String>,
     schedules: BTreeMap<ScheduleName, Definition>,
 }
@@ -96,6 +101,14 @@ pub enum RegistryError {
         "failed to register handlers: max_attempts is {0}; it must be within 1 and {MAX_ATTEMPTS}"
     )]
     Attempts(u32),
+    /// The type of a kind's args has a schema that is none.
+    #[error("failed to register kind {kind}: {why}")]
+    Schema {
+        /// The kind.
+        kind: String,
+        /// What is wrong.
+        why: Unusable,
+    },
     /// There was no kind to change.
     #[error(
         "failed to register handlers: `with` changes the kind that was added last, and none was; \
@@ -141,7 +154,7 @@ impl Registry {
     /// # Errors
     /// The first thing that both have; what was taken until then stays.
     pub fn merge(&mut self, other: Self) -> Result<(), RegistryError> {
-        let Self { kinds, aliases, queues, program, schedules } = other;
+        let Self { kinds, aliases, queues, lanes, shapes, program, schedules } = other;
         for kind in kinds.into_values() {
             self.add(Arc::unwrap_or_clone(kind))?;
         }
@@ -152,6 +165,8 @@ impl Registry {
             self.schedule(name, definition)?;
         }
         self.queues.extend(queues);
+        self.lanes.extend(lanes);
+        self.shapes.extend(&shapes);
         self.program = self.program.take().or(program);
         Ok(())
     }
@@ -159,6 +174,27 @@ impl Registry {
     /// Notes that tasks of one of the kinds go to `queue` by themselves.
     pub(super) fn serve(&mut self, queue: QueueName) {
         self.queues.insert(queue);
+    }
+
+    /// Notes what the type of args says of tasks that are called `kind`.
+    pub(super) fn describe(&mut self, kind: KindName, lane: Lane, shape: Option<Arc<dyn Shape>>) {
+        if let Some(shape) = shape {
+            self.shapes.insert(kind.clone(), shape);
+        }
+        self.lanes.insert(kind, lane);
+    }
+
+    /// Returns where tasks go by themselves whose args have a type that says so, by the names of
+    /// their kinds, old ones too: for whoever puts in tasks of these kinds by name.
+    #[must_use]
+    pub const fn lanes(&self) -> &BTreeMap<KindName, Lane> {
+        &self.lanes
+    }
+
+    /// Returns the shapes that types ask of args, by the same names.
+    #[must_use]
+    pub const fn shapes(&self) -> &Shapes {
+        &self.shapes
     }
 
     /// Lists the queues that tasks of the typed kinds go to by themselves: those for a worker to
@@ -229,6 +265,15 @@ impl Registry {
         self.kinds.get(name).or_else(|| self.kinds.get(self.aliases.get(name)?)).cloned()
     }
 
+    /// Puts other handlers in the place of those that are there.
+    #[cfg(feature = "testing")]
+    pub(crate) fn replace_handlers(&mut self, by: impl Fn(&Kind) -> Arc<dyn Handler>) {
+        for kind in self.kinds.values_mut() {
+            let handler = by(kind);
+            Arc::make_mut(kind).handler = handler;
+        }
+    }
+
     /// Lists the names of all kinds, aliases left out.
     pub fn names(&self) -> impl Iterator<Item = &KindName> {
         self.kinds.keys()
@@ -237,6 +282,7 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
+    use leveret_common::name::Class;
     use leveret_common::retry::RetryPolicy;
 
     use super::*;
@@ -252,6 +298,8 @@ mod tests {
         registry.add(kind(name)).unwrap();
         registry.alias(alias.parse().unwrap(), name.parse().unwrap()).unwrap();
         registry.serve(queue.parse().unwrap());
+        let lane = Lane::new(queue.parse().unwrap(), Class::High);
+        registry.describe(name.parse().unwrap(), lane, None);
         registry
     }
 
@@ -291,6 +339,8 @@ mod tests {
         assert_eq!(found(&all, "old.b").as_deref(), Some("b"));
         let queues: Vec<_> = all.queues().iter().map(ToString::to_string).collect();
         assert_eq!(queues, ["files", "mail"]);
+        let lane = |name: &str| all.lanes()[&name.parse().unwrap()].to_string();
+        assert_eq!((lane("a"), lane("b")), ("mail.high".to_owned(), "files.high".to_owned()));
         assert_eq!(all.program_name(), Some("shop"));
         let twice = all.merge(other).unwrap_err();
         assert_eq!(twice, RegistryError::Twice("b".parse().unwrap()));

@@ -24,6 +24,7 @@ mod endings;
 mod exec;
 mod follow_ups;
 mod handlers;
+mod harness;
 mod intake;
 mod layers;
 mod letters;

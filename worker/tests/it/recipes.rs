@@ -17,6 +17,8 @@ use crate::receiver::Receiver;
 
 const PAGE: &str = include_str!("../../../docs/kinds.md");
 const SECRET: &str = "the-secret-of-the-receiver";
+/// Most bytes of a body, in both.
+const LIMIT: usize = 1 << 20;
 const OTHER: &str = "some-other-secret-of-nobody";
 
 /// A receiver of the page that runs; killed when dropped.
@@ -88,7 +90,8 @@ async fn push(url: String, clock: SharedClock, secrets: &[&str]) -> TaskView {
     place.wait(id).await
 }
 
-async fn verifies(recipe: Recipe) {
+/// `enough` is how much of a body that is too large it wants to have before it refuses it.
+async fn verifies(recipe: Recipe, enough: usize) {
     let now = || Arc::new(SystemClock) as SharedClock;
     for secrets in [&[SECRET][..], &[OTHER, SECRET], &[SECRET, OTHER]] {
         let view = recipe.asked(now(), secrets).await;
@@ -117,18 +120,28 @@ async fn verifies(recipe: Recipe) {
         assert!(text.contains(from), "{text}");
         assert_eq!(recipe.status_of(text.replace(from, to).as_bytes()).await, 401, "{to}");
     }
+    // From anybody, who has no secret: it goes on all the same.
+    let head =
+        |length: &str| format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n");
+    let mut broken = TcpStream::connect(recipe.address).await.unwrap();
+    broken.write_all((head("100") + "abc").as_bytes()).await.unwrap();
+    drop(broken);
+    assert_eq!(recipe.status_of(head("-1").as_bytes()).await, 400);
+    let large = format!("{}{}", head(&(LIMIT + 1).to_string()), " ".repeat(enough));
+    assert_eq!(recipe.status_of(large.as_bytes()).await, 413);
+    assert_eq!(recipe.status_of(text.as_bytes()).await, 200);
 }
 
 #[tokio::test]
 async fn the_receiver_in_python_takes_what_is_signed_and_nothing_else() {
     if let Some(recipe) = Recipe::start("python3", "receiver.py").await {
-        verifies(recipe).await;
+        verifies(recipe, 0).await;
     }
 }
 
 #[tokio::test]
 async fn the_receiver_in_javascript_takes_what_is_signed_and_nothing_else() {
     if let Some(recipe) = Recipe::start("node", "receiver.mjs").await {
-        verifies(recipe).await;
+        verifies(recipe, LIMIT + 1).await;
     }
 }

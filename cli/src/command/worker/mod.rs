@@ -2,29 +2,23 @@
 
 mod ask;
 mod list;
-mod role;
-
-use leveret_common::config::Settings;
+pub(crate) mod role;
 
 use crate::args::WorkerCommand;
+use crate::assemble::Given;
 use crate::client::Client;
 use crate::error::Error;
-use crate::report::Format;
 use crate::signals::Signals;
 
 /// Performs tasks, or a command on workers that do.
 ///
 /// # Cancel safety
 /// Dropped, running tasks are cut and run again elsewhere; a worker may or may not have been told.
-pub(super) async fn run(
-    verb: Option<WorkerCommand>,
-    settings: Settings,
-    format: Format,
-) -> Result<(), Error> {
+pub(super) async fn run(verb: Option<WorkerCommand>, given: Given) -> Result<(), Error> {
     let Some(verb) = verb else {
-        return role::run(settings, Signals::catch()?, format).await;
+        return role::run(given, Signals::catch()?).await;
     };
-    let client = Client::new(&settings.gateway)?;
+    let (client, format) = (Client::new(&given.settings.gateway)?, given.format);
     match verb {
         WorkerCommand::List => list::run(&client, format).await,
         WorkerCommand::Show { worker } => list::show(&worker, &client, format).await,

@@ -1,37 +1,39 @@
-//! `leveret worker`: one process of the fleet, with the kinds of the configuration.
+//! `leveret worker`: one process of the fleet, with the kinds of the configuration and of the program
+//! that it is part of.
 
 use std::sync::Arc;
 
 use leveret_common::backend::Purpose;
-use leveret_common::config::Settings;
+use leveret_common::config::settings::WorkerSettings;
 use leveret_common::name::QueueName;
 use leveret_common::store::WorkerState;
-use leveret_worker::Status;
+use leveret_worker::{Registry, Status};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::assemble::{self, Ground};
+use crate::assemble::{self, Given, Ground};
 use crate::error::Error;
 use crate::kinds;
-use crate::probe::Probe;
-use crate::report::{self, Format};
+use crate::notify::Pulse;
+use crate::probe::{Probe, Readiness};
+use crate::report;
 use crate::signals::Signals;
 
 /// Performs tasks until a signal, then drains.
 ///
 /// # Cancel safety
 /// Dropped, running tasks are cut and run again elsewhere.
-pub(super) async fn run(settings: Settings, signals: Signals, format: Format) -> Result<(), Error> {
-    assemble::require_servers(&settings, "worker")?;
-    assemble::play(settings, "worker", Purpose::Any, signals, async |ground, stop| {
-        perform(ground, stop, format).await
+pub(crate) async fn run(given: Given, signals: Signals) -> Result<(), Error> {
+    assemble::require_servers(&given.settings, "worker")?;
+    assemble::play(given, "worker", Purpose::Any, signals, async |ground, stop| {
+        perform(ground, stop).await
     })
     .await
 }
 
-async fn perform(ground: &Ground, stop: CancellationToken, format: Format) -> Result<(), Error> {
+async fn perform(ground: &Ground, stop: CancellationToken) -> Result<(), Error> {
     let settings = &ground.settings;
-    let registry = kinds::bound(settings)?;
+    let registry = kinds::all(settings, &ground.own)?;
     if registry.names().next().is_none() {
         report::narrate(
             "no kinds are configured: every task would wait for a worker that knows it; bind \
@@ -39,18 +41,31 @@ async fn perform(ground: &Ground, stop: CancellationToken, format: Format) -> Re
         );
     }
     let kinds: Vec<String> = registry.names().map(ToString::to_string).collect();
-    let queues: Vec<String> = settings.worker.queues.iter().map(ToString::to_string).collect();
-    let worker = ground.worker(registry, settings.worker.queues.clone())?;
+    let queues = queues(&settings.worker, &ground.own);
+    let named: Vec<String> = queues.iter().map(ToString::to_string).collect();
+    let worker = ground.worker(registry, queues)?;
     let status = worker.status();
-    let readiness = Arc::new(move || readiness(&status));
+    let readiness: Readiness = Arc::new(move || readiness(&status));
+    let listen = settings.worker.listen;
     let probe =
-        Probe::bind(settings.worker.listen, "worker.listen", readiness, ground.metrics.clone())
-            .await?;
+        Probe::bind(listen, "worker.listen", readiness.clone(), ground.metrics.clone()).await?;
     let url = probe.as_ref().map(Probe::url);
-    let shown = json!({ "probe": url, "kinds": kinds, "queues": queues });
-    report::one(format, &["probe", "kinds", "queues"], &shown)?;
+    let shown = json!({ "probe": url, "kinds": kinds, "queues": named });
+    report::one(ground.format, &["probe", "kinds", "queues"], &shown)?;
+    let pulse = Pulse::of(probe.as_ref().map(Probe::address), readiness)?;
+    let _told = ground.keep_told(pulse, settings.worker.grace, &stop);
     ground.probed(probe, worker.run(stop.clone()), stop, "run the worker").await??;
     Ok(())
+}
+
+/// Returns the queues that the settings name; where they name none but the usual one, those of the
+/// program's kinds, too.
+fn queues(settings: &WorkerSettings, own: &Registry) -> Vec<QueueName> {
+    let mut queues = settings.queues.clone();
+    if queues == [QueueName::default()] {
+        queues.extend(own.queues().into_iter().filter(|queue| *queue != QueueName::default()));
+    }
+    queues
 }
 
 /// What `/readyz` answers: yes means that the worker takes tasks of every queue that is not paused.

@@ -8,18 +8,18 @@ use std::sync::OnceLock;
 use leveret_common::id::TaskId;
 use leveret_common::testkit::services::variable;
 
-const REQUIREMENTS: &str = include_str!("clients/requirements.txt");
-const PACKAGE: &str = include_str!("clients/package.json");
+pub(crate) const REQUIREMENTS: &str = include_str!("clients/requirements.txt");
+pub(crate) const PACKAGE: &str = include_str!("clients/package.json");
 
 /// What runs programs of a language.
 #[derive(Debug, Clone)]
-pub(super) struct Interpreter {
-    pub(super) program: PathBuf,
-    pub(super) variables: BTreeMap<&'static str, PathBuf>,
+pub(crate) struct Interpreter {
+    pub(crate) program: PathBuf,
+    pub(crate) variables: BTreeMap<&'static str, PathBuf>,
 }
 
 /// Returns Python with the packages, or nothing where that cannot be had.
-pub(super) fn python() -> Option<Interpreter> {
+pub(crate) fn python() -> Option<Interpreter> {
     static ONCE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let home = ONCE.get_or_init(|| {
         installed("python", REQUIREMENTS, |folder| {
@@ -36,7 +36,7 @@ pub(super) fn python() -> Option<Interpreter> {
 }
 
 /// Returns Node with the packages, or nothing where that cannot be had.
-pub(super) fn node() -> Option<Interpreter> {
+pub(crate) fn node() -> Option<Interpreter> {
     static ONCE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let home = ONCE.get_or_init(|| {
         installed("node", PACKAGE, |folder| {

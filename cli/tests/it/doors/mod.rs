@@ -7,8 +7,9 @@
 
 mod amqp;
 mod celery;
-mod clients;
-mod pages;
+pub(crate) mod clients;
+pub(crate) mod pages;
+mod typed;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -25,8 +26,8 @@ use crate::role::{Role, eventually};
 /// Longer than anything here takes.
 const DEADLINE: Duration = Duration::from_secs(90);
 /// What the pages write where a reader has servers.
-const BROKER: &str = "amqp://guest:guest@127.0.0.1:5672";
-const STORE: &str = "redis://127.0.0.1:6379/0";
+pub(crate) const BROKER: &str = "amqp://guest:guest@127.0.0.1:5672";
+pub(crate) const STORE: &str = "redis://127.0.0.1:6379/0";
 
 /// A folder with programs and settings that reach the test's servers.
 struct Door {

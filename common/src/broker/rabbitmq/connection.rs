@@ -82,6 +82,14 @@ impl Endpoint {
             // The client's parser drops an IPv6 host and takes localhost instead.
             return Err(refuse("an IPv6 address is not supported: use a host name".to_owned()));
         }
+        if uri.scheme == AMQPScheme::AMQPS && cfg!(not(feature = "tls")) {
+            // The client without TLS would say everything in the clear.
+            return Err(refuse(
+                "this program speaks no TLS: build it with the feature `tls`, or name a port that \
+                 does without"
+                    .to_owned(),
+            ));
+        }
         if uri.vhost.is_empty() {
             // "…:5672/" names the empty vhost; whoever writes it means the default one.
             "/".clone_into(&mut uri.vhost);

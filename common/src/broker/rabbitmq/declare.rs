@@ -2,12 +2,14 @@
 //!
 //! Declares run on a channel of their own, because a refusal closes it, and on the consuming
 //! connection, because the publishing one can be blocked. Guards that a difference between what we
-//! mean and what the broker has is named, never passed on as a bare 406.
+//! mean and what the broker has is named, never passed on as a bare 406, and that a user without the
+//! permission to declare can use what others have declared.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::protocol::AMQPErrorKind;
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, ErrorKind, ExchangeKind};
 use tokio::time::{Instant, timeout_at};
@@ -130,14 +132,80 @@ impl Declarer {
         if missing.is_empty() {
             return Ok(());
         }
-        let channel = link.connection.channel().await.map_err(DeclareError::Unavailable)?;
+        let mut open = None;
         for unit in missing {
-            for part in self.topology.parts(&unit) {
-                declare_part(&channel, &part).await.map_err(|error| explain(&part, &error))?;
-            }
+            let parts = self.topology.parts(&unit);
+            declare_parts(link, &mut open, &parts).await?;
             self.remember(link, unit);
         }
         Ok(())
+    }
+}
+
+/// Declares parts on the `open` channel, or on a new one. Where the user may not, what is there already
+/// is used as it is: whoever may only put tasks in needs no right to make queues, or to delete them.
+async fn declare_parts(
+    link: &Link,
+    open: &mut Option<Channel>,
+    parts: &[Part],
+) -> Result<(), DeclareError> {
+    let channel = channel(link, open).await?;
+    for part in parts {
+        let Err(error) = declare_part(&channel, part).await else { continue };
+        return match explain(part, &error) {
+            DeclareError::Refused(refusal) if refusal.is_forbidden => {
+                match are_all_there(link, parts).await {
+                    Ok(true) => Ok(()),
+                    Ok(false) => Err(DeclareError::Refused(refusal)),
+                    Err(error) => Err(explain(part, &error)),
+                }
+            }
+            other => Err(other),
+        };
+    }
+    *open = Some(channel);
+    Ok(())
+}
+
+async fn channel(link: &Link, open: &mut Option<Channel>) -> Result<Channel, DeclareError> {
+    match open.take() {
+        Some(channel) => Ok(channel),
+        None => link.connection.channel().await.map_err(DeclareError::Unavailable),
+    }
+}
+
+/// Asks for all exchanges and queues; bindings cannot be asked for. A lane without its binding is told
+/// by the publish that comes back.
+async fn are_all_there(link: &Link, parts: &[Part]) -> lapin::Result<bool> {
+    let channel = link.connection.get().create_channel().await?;
+    for part in parts {
+        if !exists(&channel, part).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Asks whether a part is there; a binding is taken for it. When not, the channel is closed.
+pub(super) async fn exists(channel: &Channel, part: &Part) -> lapin::Result<bool> {
+    let table = FieldTable::default();
+    let asked = match part {
+        Part::Exchange { name, .. } => {
+            let options = ExchangeDeclareOptions { passive: true, ..Default::default() };
+            channel.exchange_declare(short(name), ExchangeKind::Direct, options, table).await
+        }
+        Part::Queue { name, .. } => {
+            let options = QueueDeclareOptions { passive: true, ..Default::default() };
+            channel.queue_declare(short(name), options, table).await.map(drop)
+        }
+        Part::Binding { .. } => return Ok(true),
+    };
+    match asked {
+        Ok(()) => Ok(true),
+        Err(error) => match error.kind() {
+            ErrorKind::ProtocolError(said) if said.get_id() == 404 => Ok(false),
+            _ => Err(error),
+        },
     }
 }
 
@@ -218,7 +286,17 @@ pub(super) fn explain(part: &Part, error: &lapin::Error) -> DeclareError {
         ErrorKind::ProtocolError(said) if said.get_id() == 403 => refuse(
             true,
             format!("the user lacks a permission: {}", said.get_message()),
-            format!("Allow configure, write and read on {name:?}"),
+            format!(
+                "Allow configure, write and read on {name:?}, or have it declared by a user who may: \
+                 a worker that serves it, or the broker's definitions"
+            ),
+        ),
+        // Such as a queue that another connection has for itself, or a limit of the vhost: these are
+        // about this name, while the broker is there for all others.
+        ErrorKind::ProtocolError(said) if matches!(said.kind(), AMQPErrorKind::Soft(_)) => refuse(
+            false,
+            format!("the broker refuses it: {}", said.get_message()),
+            "Mend it at the broker, or choose another queue".to_owned(),
         ),
         _ => DeclareError::Unavailable(format!("failed to declare {what} {name}: {error}")),
     }
@@ -239,7 +317,85 @@ fn difference(said: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use serde_json::{Map, Value, json};
+
     use super::*;
+    use crate::broker::rabbitmq::topology::next_hop;
+    use crate::name::{Class, Lane, Namespace, QueueName};
+
+    /// As the management API and files of definitions write it.
+    fn defined(part: &Part) -> (&'static str, Value) {
+        let lasting = json!({"durable": true, "auto_delete": false, "vhost": "leveret"});
+        let (sort, more) = match part {
+            Part::Exchange { name, routing, alternate } => {
+                let routing = match routing {
+                    Routing::Direct => "direct",
+                    Routing::Fanout => "fanout",
+                };
+                let mut arguments = Map::new();
+                if let Some(alternate) = alternate {
+                    arguments.insert("alternate-exchange".to_owned(), alternate.as_str().into());
+                }
+                let own = json!({
+                    "name": name, "type": routing, "internal": false, "arguments": arguments,
+                });
+                ("exchanges", own)
+            }
+            Part::Queue { name, onward, delivery_limit, ttl } => {
+                let table = queue_arguments(onward.as_ref(), *delivery_limit, *ttl);
+                let argument = |(name, value): (&_, &AMQPValue)| {
+                    let name: &lapin::types::ShortString = name;
+                    let value = match value {
+                        AMQPValue::LongString(text) => json!(text.to_string()),
+                        AMQPValue::LongLongInt(number) => json!(number),
+                        other => panic!("{other:?}"),
+                    };
+                    (name.to_string(), value)
+                };
+                let arguments: Map<_, _> = table.inner().iter().map(argument).collect();
+                ("queues", json!({"name": name, "arguments": arguments}))
+            }
+            Part::Binding { queue, exchange, key } => {
+                let own = json!({
+                    "source": exchange, "destination": queue, "destination_type": "queue",
+                    "routing_key": key, "arguments": {}, "vhost": "leveret",
+                });
+                return ("bindings", own);
+            }
+        };
+        let mut whole = lasting;
+        whole.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        (sort, whole)
+    }
+
+    #[test]
+    fn the_definitions_that_are_shipped_are_what_is_declared() {
+        let topology = Topology::new(Namespace::default());
+        let queue = QueueName::default();
+        let mut units = vec![Unit::Doors, Unit::Dead(queue.clone())];
+        units.extend(Class::ALL.map(|class| Unit::Lane(Lane::new(queue.clone(), class))));
+        let waits = (0..64).map(|exponent| Duration::from_millis(250) * 2_u32.pow(exponent % 20));
+        let buckets: BTreeSet<_> = waits.filter_map(next_hop).collect();
+        units.extend(buckets.into_iter().map(Unit::Bucket));
+        let parts = units.iter().flat_map(|unit| topology.parts(unit));
+        let declared: BTreeSet<String> = parts
+            .map(|part| defined(&part))
+            .map(|(sort, whole)| format!("{sort} {whole}"))
+            .collect();
+
+        let shipped = include_str!("../../../../docker/rabbitmq/topology.json");
+        let shipped: Value = serde_json::from_str(shipped).unwrap();
+        assert_eq!(shipped["vhosts"], json!([{"name": "leveret"}]));
+        let shipped: BTreeSet<String> = ["exchanges", "queues", "bindings"]
+            .into_iter()
+            .flat_map(|sort| shipped[sort].as_array().unwrap().iter().map(move |one| (sort, one)))
+            .map(|(sort, one)| format!("{sort} {one}"))
+            .collect();
+        assert_eq!(shipped, declared);
+    }
 
     #[test]
     fn a_difference_is_told_by_argument_and_both_values() {

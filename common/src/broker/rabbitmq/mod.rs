@@ -66,6 +66,9 @@ pub struct Config {
 
 /// Where the client logs each message that comes back, body included; we handle those, and say so.
 pub(super) const RETURNED_MESSAGES: &str = "lapin::returned_messages";
+/// Where the client logs each channel that the server closes as an error. The call that it was closed for
+/// fails with the same words, and some questions are answered in no other way.
+pub(super) const CLOSED_CHANNELS: &str = "lapin::channel";
 
 /// A broker on RabbitMQ.
 pub struct RabbitMq {

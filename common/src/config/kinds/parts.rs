@@ -129,7 +129,8 @@ pub(super) fn check_header(text: &str) -> Result<(), String> {
 /// Refuses what is too short to keep anybody from guessing it.
 pub(super) fn check_secret(text: &str) -> Result<(), String> {
     if text.len() < MIN_SECRET {
-        return Err(format!("it has fewer than {MIN_SECRET} characters"));
+        let why = "characters (`openssl rand -hex 32` prints one that is long enough)";
+        return Err(format!("it has fewer than {MIN_SECRET} {why}"));
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::error::Failure;
+use super::schema::Source;
 use super::transaction::Transaction;
 use super::{Core, Embedded, schema};
 use crate::diagnose::{Diagnose, Finding, Health};
@@ -133,7 +134,7 @@ async fn look_inside(file: PathBuf) -> Vec<Finding> {
 
 fn on_connection(file: &Path, ready: oneshot::Sender<InterruptHandle>) -> Vec<Finding> {
     let mut findings = folder::look(file);
-    let connection: Connection = match schema::open_reader(file) {
+    let connection: Connection = match schema::open_reader(&Source::File(file.to_owned())) {
         Ok(connection) => connection,
         Err(error) => {
             findings.push(unread(error.to_string()));

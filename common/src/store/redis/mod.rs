@@ -33,8 +33,8 @@ use std::time::Duration;
 
 use deadpool_redis::redis::io::tcp::TcpSettings;
 use deadpool_redis::redis::{
-    Client, Cmd, ConnectionAddr, FromRedisValue, IntoConnectionInfo, Pipeline, ProtocolVersion,
-    RedisResult, Value, from_redis_value,
+    Client, Cmd, FromRedisValue, IntoConnectionInfo, Pipeline, ProtocolVersion, RedisResult, Value,
+    from_redis_value,
 };
 
 use self::fault::{Endpoint, Fault};
@@ -180,15 +180,26 @@ impl Redis {
 }
 
 fn client(url: &str, key: &'static str) -> Result<(Client, Endpoint), StoreError> {
-    let unreadable = |error: deadpool_redis::redis::RedisError| StoreError {
+    let refuse = |why: String| StoreError {
         operation: "open a connection",
         endpoint: key.to_owned(),
         kind: StoreErrorKind::Refused,
-        why: format!(
-            "it is not a Redis URL ({error}); write redis://[user][:password@]host:port/db"
-        ),
+        why,
         source: None,
     };
+    let unreadable = |error: deadpool_redis::redis::RedisError| {
+        refuse(format!(
+            "it is not a Redis URL ({error}); write redis://[user][:password@]host:port/db"
+        ))
+    };
+    let wants_tls = url.starts_with("rediss:") || url.starts_with("valkeys:");
+    if wants_tls && cfg!(not(feature = "tls")) {
+        return Err(refuse(
+            "this program speaks no TLS: build it with the feature `tls`, or name a port without \
+             TLS"
+            .to_owned(),
+        ));
+    }
     let info = url.into_connection_info().map_err(unreadable)?;
     // RESP3, because only there the client tells at once that the server went away.
     let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
@@ -197,7 +208,8 @@ fn client(url: &str, key: &'static str) -> Result<(Client, Endpoint), StoreError
     let tcp = TcpSettings::default().set_nodelay(true).set_linger_time(Duration::ZERO);
     let info = info.set_redis_settings(settings).set_tcp_settings(tcp);
     let endpoint = Endpoint::of(&info, key);
-    if matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
+    #[cfg(feature = "tls")]
+    if wants_tls {
         // The client takes the process's provider and panics without one. Where one is installed
         // already, it stays.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();

@@ -19,17 +19,20 @@ use leveret_common::ledger::{Ending, Entry};
 use leveret_common::name::{KindName, Lane, QueueName};
 use leveret_common::store::{Action, Heartbeat, Letter, Pause, TaskState, TaskView};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use self::unknown::Possibility;
 use super::{OperationError, Operations, stored, time};
+use crate::openapi::name;
 
 /// How often the entry may change under the questions.
 const TRIES: usize = 4;
 
 /// Where a task is and why.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Explanation {
     /// The task.
+    #[schema(value_type = name::TaskId)]
     pub id: TaskId,
     /// Its state as everywhere else; `unknown` where nobody knows it.
     pub state: &'static str,
@@ -45,7 +48,7 @@ pub struct Explanation {
 }
 
 /// The place of custody, with what is known of it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(tag = "place", rename_all = "lowercase")]
 pub enum Custody {
     /// Nobody knows it.
@@ -62,6 +65,7 @@ pub enum Custody {
         lane: Option<String>,
         /// When it is due.
         #[serde(serialize_with = "time::serialize")]
+        #[schema(value_type = name::Instant)]
         until: Millis,
     },
     /// A worker runs it.
@@ -70,6 +74,7 @@ pub enum Custody {
         worker: WorkerRef,
         /// Since when.
         #[serde(serialize_with = "time::serialize")]
+        #[schema(value_type = name::Instant)]
         since: Millis,
         /// The attempt that runs.
         attempt: u32,
@@ -82,6 +87,7 @@ pub enum Custody {
         worker: WorkerRef,
         /// Since when it was claimed.
         #[serde(serialize_with = "time::serialize")]
+        #[schema(value_type = name::Instant)]
         since: Millis,
         /// What was decided.
         outcome: &'static str,
@@ -92,6 +98,7 @@ pub enum Custody {
         worker: WorkerRef,
         /// Since when it was claimed.
         #[serde(serialize_with = "time::serialize")]
+        #[schema(value_type = name::Instant)]
         since: Millis,
         /// What was decided.
         outcome: &'static str,
@@ -102,9 +109,11 @@ pub enum Custody {
     Dead {
         /// Whose dead letters it is among.
         #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<name::QueueName>)]
         queue: Option<QueueName>,
         /// Why.
         #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<name::DeadReasonName>)]
         reason: Option<DeadReason>,
         /// The class of the last failure.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -116,6 +125,7 @@ pub enum Custody {
         attempts: u32,
         /// Since when.
         #[serde(serialize_with = "time::maybe", skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<name::Instant>)]
         since: Option<Millis>,
         /// Whether the list of dead letters has it.
         listed: bool,
@@ -124,12 +134,14 @@ pub enum Custody {
     Over {
         /// Since when.
         #[serde(serialize_with = "time::maybe", skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<name::Instant>)]
         since: Option<Millis>,
         /// Who said so, where somebody did.
         #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<String>,
         /// The edited copy, where it was replaced.
         #[serde(skip_serializing_if = "Option::is_none")]
+        #[schema(value_type = Option<name::TaskId>)]
         with: Option<TaskId>,
     },
 }
@@ -139,7 +151,7 @@ fn boxed<T: Serialize, S: serde::Serializer>(value: &T, to: S) -> Result<S::Ok, 
 }
 
 /// What is known of the lane a task waits in. What could not be learned is left out.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, ToSchema)]
 pub struct LaneCustody {
     /// The lane.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -167,12 +179,13 @@ pub struct LaneCustody {
 }
 
 /// A pause as it is shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PausedBy {
     /// Who.
     pub by: String,
     /// Since when.
     #[serde(serialize_with = "time::serialize")]
+    #[schema(value_type = name::Instant)]
     pub at: Millis,
     /// Why, in their words.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -186,9 +199,10 @@ impl From<&Pause> for PausedBy {
 }
 
 /// A worker, and how long ago it last spoke.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct WorkerRef {
     /// The incarnation.
+    #[schema(value_type = name::Owner)]
     pub owner: Owner,
     /// Its machine, where it lives.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use leveret_common::clock::Millis;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Custody, Facts, Said, counted, time};
 
 /// One of the things that an unknown id may be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Possibility {
     /// `never-accepted`, `not-recorded` or `forgotten`.
     pub what: &'static str,

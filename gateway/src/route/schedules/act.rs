@@ -8,16 +8,35 @@ use axum::response::{IntoResponse, Response};
 use leveret_beat::timetable::Range;
 use leveret_common::clock::Millis;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::super::dead::NoOrders;
-use super::super::{Door, Name, queues, tasks};
+use super::super::queues::{self, PauseOrders};
+use super::super::{Door, Name, tasks};
 use super::look::instant;
 use super::schedule;
 use crate::answer::{BackfilledAnswer, ExtentAnswer, PutInAnswer, ScheduleAnswer};
+use crate::openapi::name;
 use crate::problem::Problem;
 use crate::request::{Parameters, actor, orders, wrong};
 
-/// `POST /v1/schedules/{name}/pause`.
+/// Pause a schedule
+///
+/// Wherever it comes from. The first pause stays. What falls into a pause is not caught up with.
+#[utoipa::path(
+    post,
+    path = "/v1/schedules/{name}/pause",
+    tag = "schedules",
+    operation_id = "pauseSchedule",
+    params(
+        ("name" = name::ScheduleName, Path, description = "The schedule"),
+        ("Leveret-By" = Option<name::Actor>, Header, description = "Who asks"),
+    ),
+    request_body(content = Option<PauseOrders>),
+    responses(
+        (status = 200, description = "It is paused", body = ScheduleAnswer),
+    ),
+)]
 pub(in super::super) async fn pause(
     State(door): State<Door>,
     Name(name): Name,
@@ -31,15 +50,31 @@ pub(in super::super) async fn pause(
     Ok(Json(door.operations.pause_schedule(&name, &by, why.as_deref()).await?.into()))
 }
 
-/// What is said of a schedule that was resumed.
-#[derive(Debug, Serialize)]
+/// A schedule that was resumed.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ResumedSchedule)]
 pub(in super::super) struct ResumedAnswer {
     #[serde(flatten)]
     schedule: ScheduleAnswer,
+    /// Whether it was paused before.
     was_paused: bool,
 }
 
-/// `POST /v1/schedules/{name}/resume`.
+/// Resume a schedule
+#[utoipa::path(
+    post,
+    path = "/v1/schedules/{name}/resume",
+    tag = "schedules",
+    operation_id = "resumeSchedule",
+    params(
+        ("name" = name::ScheduleName, Path, description = "The schedule"),
+        ("Leveret-By" = Option<name::Actor>, Header, description = "Who asks"),
+    ),
+    request_body(content = Option<NoOrders>),
+    responses(
+        (status = 200, description = "It is not paused", body = ResumedAnswer),
+    ),
+)]
 pub(in super::super) async fn resume(
     State(door): State<Door>,
     Name(name): Name,
@@ -55,7 +90,35 @@ pub(in super::super) async fn resume(
     Ok(Json(ResumedAnswer { schedule: view.into(), was_paused }))
 }
 
-/// `POST /v1/schedules/{name}/run`.
+/// Put a task of a schedule in now
+///
+/// Beside the timetable, and whatever a pause or `overlap` says. With a key it can be repeated.
+#[utoipa::path(
+    post,
+    path = "/v1/schedules/{name}/run",
+    tag = "schedules",
+    operation_id = "runSchedule",
+    params(
+        ("name" = name::ScheduleName, Path, description = "The schedule"),
+        ("Idempotency-Key" = Option<name::HeaderKey>, Header, description = "The same key puts one task in"),
+        ("Leveret-By" = Option<name::Actor>, Header, description = "Who asks"),
+    ),
+    request_body(content = Option<NoOrders>),
+    responses(
+        (
+            status = 200,
+            description = "The key put a task in before, and the answer is about it",
+            body = PutInAnswer,
+            headers(("Location" = String, description = "Where to ask for the task")),
+        ),
+        (
+            status = 202,
+            description = "The task was accepted",
+            body = PutInAnswer,
+            headers(("Location" = String, description = "Where to ask for the task")),
+        ),
+    ),
+)]
 pub(in super::super) async fn run(
     State(door): State<Door>,
     Name(name): Name,
@@ -75,15 +138,41 @@ pub(in super::super) async fn run(
     Ok(response)
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// Which range, both ends included.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schema(as = BackfillSchedule)]
 struct BackfillOrders {
+    /// Its first instant.
+    #[schema(value_type = name::AnyInstant, required = true)]
     from: Option<String>,
+    /// Its last instant, neither before `from` nor in the future; now where it is left out.
+    #[schema(value_type = Option<name::AnyInstant>)]
     to: Option<String>,
+    /// Only say what lies in it.
     dry_run: bool,
 }
 
-/// `POST /v1/schedules/{name}/backfill`.
+/// Put in the tasks of a range
+///
+/// Of all occurrences in it, whether or not they were put in when they were due; at most 1,000 at once. With the same key
+/// nothing is put in twice.
+#[utoipa::path(
+    post,
+    path = "/v1/schedules/{name}/backfill",
+    tag = "schedules",
+    operation_id = "backfillSchedule",
+    params(
+        ("name" = name::ScheduleName, Path, description = "The schedule"),
+        ("Idempotency-Key" = Option<name::HeaderKey>, Header, description = "Makes it safe to ask again, and to go on"),
+        ("Leveret-By" = Option<name::Actor>, Header, description = "Who asks"),
+    ),
+    request_body(content = BackfillOrders),
+    responses(
+        (status = 200, description = "With `dry_run`: what lies in the range", body = ExtentAnswer),
+        (status = 202, description = "The tasks were accepted", body = BackfilledAnswer),
+    ),
+)]
 pub(in super::super) async fn backfill(
     State(door): State<Door>,
     Name(name): Name,

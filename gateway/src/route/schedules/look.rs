@@ -6,10 +6,12 @@ use chrono::DateTime;
 use leveret_common::clock::Millis;
 use leveret_common::name::ScheduleName;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::super::{Door, Name};
 use super::schedule;
 use crate::answer::{BeatAnswer, ComingAnswer, OccurrenceAnswer};
+use crate::openapi::name;
 use crate::problem::Problem;
 use crate::request::{Parameters, wrong};
 
@@ -17,7 +19,21 @@ use crate::request::{Parameters, wrong};
 const USUAL_NUMBER: usize = 5;
 const MOST_FORETOLD: usize = 1_000;
 
-/// `GET /v1/schedules/{name}/next`.
+/// Foretell when a schedule is due
+#[utoipa::path(
+    get,
+    path = "/v1/schedules/{name}/next",
+    tag = "schedules",
+    operation_id = "listUpcoming",
+    params(
+        ("name" = name::ScheduleName, Path, description = "The schedule"),
+        ("n" = Option<name::Foretold>, Query, description = "How many instants; 5 where it is left out"),
+        ("from" = Option<name::AnyInstant>, Query, description = "From when on, that instant included; what is due after now where it is left out"),
+    ),
+    responses(
+        (status = 200, description = "The instants", body = ComingAnswer),
+    ),
+)]
 pub(in super::super) async fn next(
     State(door): State<Door>,
     Name(name): Name,
@@ -37,13 +53,30 @@ pub(in super::super) async fn next(
     Ok(Json(ComingAnswer::new(name, coming)))
 }
 
-#[derive(Debug, Serialize)]
+/// The last occurrences of a schedule.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Occurrences)]
 pub(in super::super) struct OccurrencesAnswer {
+    #[schema(value_type = name::ScheduleName)]
     name: ScheduleName,
     occurrences: Vec<OccurrenceAnswer>,
 }
 
-/// `GET /v1/schedules/{name}/occurrences`.
+/// List what became of a schedule
+///
+/// Its last 20 occurrences, the newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/schedules/{name}/occurrences",
+    tag = "schedules",
+    operation_id = "listOccurrences",
+    params(
+        ("name" = name::ScheduleName, Path, description = "The schedule"),
+    ),
+    responses(
+        (status = 200, description = "The occurrences", body = OccurrencesAnswer),
+    ),
+)]
 pub(in super::super) async fn occurrences(
     State(door): State<Door>,
     Name(name): Name,
@@ -56,12 +89,25 @@ pub(in super::super) async fn occurrences(
     Ok(Json(OccurrencesAnswer { name, occurrences }))
 }
 
-#[derive(Debug, Serialize)]
+/// All living beats.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Beats)]
 pub(in super::super) struct BeatsAnswer {
     beats: Vec<BeatAnswer>,
 }
 
-/// `GET /v1/beats`.
+/// List beats
+///
+/// Those processes that put in what is due; the one that leads first.
+#[utoipa::path(
+    get,
+    path = "/v1/beats",
+    tag = "schedules",
+    operation_id = "listBeats",
+    responses(
+        (status = 200, description = "All living beats", body = BeatsAnswer),
+    ),
+)]
 pub(in super::super) async fn beats(
     State(door): State<Door>,
     parameters: Parameters,

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use axum::Json;
 use axum::body::Body;
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use leveret_beat::definition::{Flaw, Named, Wanted, read_named};
@@ -13,27 +14,48 @@ use leveret_producer::Problem as FieldProblem;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::super::Door;
 use crate::answer::{ImportedAnswer, PlanAnswer};
 use crate::body;
 use crate::media::{self, Media};
+use crate::openapi::name;
+use crate::openapi::written::{ExportedScheduleLine, ImportedScheduleLine, NewSchedule};
 use crate::operations::OperationError;
 use crate::problem::{Problem, Sort, column};
 use crate::request::{Parameters, actor, wrong};
 use crate::stream::{Gone, respond};
 
-/// `POST /v1/schedules/plan`.
-pub(super) async fn plan(
-    door: &Door,
-    parameters: &Parameters,
-    headers: &HeaderMap,
+/// Plan a timetable file
+///
+/// What would change if a timetable file held these schedules. Changes nothing.
+#[utoipa::path(
+    post,
+    path = "/v1/schedules/plan",
+    tag = "schedules",
+    operation_id = "planSchedules",
+    params(
+        ("path" = Option<name::FilePath>, Query, description = "The file; that of the leading beat where it is left out"),
+    ),
+    request_body(
+        description = "Schedules: a list of them, or one a line",
+        content((Vec<NewSchedule> = "application/json"), (ImportedScheduleLine = "application/x-ndjson")),
+    ),
+    responses(
+        (status = 200, description = "What would change", body = PlanAnswer),
+    ),
+)]
+pub(in super::super) async fn plan(
+    State(door): State<Door>,
+    parameters: Parameters,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     parameters.only(&["path"])?;
     let path = parameters.text("path").map(str::to_owned);
-    let media = media::read(headers)?;
-    let text = text(door, headers, body).await?;
+    let media = media::read(&headers)?;
+    let text = text(&door, &headers, body).await?;
     let wanted = match media {
         Media::Lines => Wanted::from_lines(&text),
         Media::Json => listed(&text)?,
@@ -42,21 +64,39 @@ pub(super) async fn plan(
     Ok(planned(plan, media, &text))
 }
 
-/// `POST /v1/schedules/import`.
-pub(super) async fn import(
-    door: &Door,
-    parameters: &Parameters,
-    headers: &HeaderMap,
+/// Carry schedules in
+///
+/// Takes the lines of an export, or schedules as they are created. They become the importer's. If one of them is wrong
+/// nothing is changed, and nothing is deleted. It can be repeated.
+#[utoipa::path(
+    post,
+    path = "/v1/schedules/import",
+    tag = "schedules",
+    operation_id = "importSchedules",
+    params(
+        ("replace" = Option<bool>, Query, description = "Also those that are there and say something else"),
+        ("dry_run" = Option<bool>, Query, description = "Only say what would change"),
+        ("Leveret-By" = Option<name::Actor>, Header, description = "Who asks"),
+    ),
+    request_body(content = ImportedScheduleLine, content_type = "application/x-ndjson"),
+    responses(
+        (status = 200, description = "What was done; with `dry_run`, the plan", body = ImportedShown),
+    ),
+)]
+pub(in super::super) async fn import(
+    State(door): State<Door>,
+    parameters: Parameters,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     parameters.only(&["replace", "dry_run"])?;
     let (replace, dry_run) = (parameters.switch("replace")?, parameters.switch("dry_run")?);
-    let by = actor(headers)?;
-    if media::read(headers)? != Media::Lines {
+    let by = actor(&headers)?;
+    if media::read(&headers)? != Media::Lines {
         let detail = "send Content-Type: application/x-ndjson, one line of an export each";
         return Err(Problem::new(Sort::MEDIA_TYPE, detail));
     }
-    let text = text(door, headers, body).await?;
+    let text = text(&door, &headers, body).await?;
     let wanted = Wanted::from_lines(&text);
     let (count, most) = (wanted.schedules.len(), door.config.max_batch);
     if count > most {
@@ -82,6 +122,18 @@ pub(super) async fn import(
     let (created, changed) = (applied.created.len(), applied.changed.len());
     tracing::info!(by, created, changed, left = applied.left.len(), "schedules imported");
     Ok(Json(ImportedAnswer::from(applied)).into_response())
+}
+
+/// What was done, or would be.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[schema(as = ImportedOrPlanned)]
+#[allow(dead_code, reason = "only its schema is used")]
+enum ImportedShown {
+    /// What was done.
+    Imported(ImportedAnswer),
+    /// What would be done.
+    Planned(PlanAnswer),
 }
 
 fn planned(plan: Plan, media: Media, text: &str) -> Response {
@@ -134,12 +186,32 @@ struct ExportEnd {
     exported: u64,
 }
 
-/// `GET /v1/schedules/export`.
-pub(super) async fn export(door: &Door) -> Result<Response, Problem> {
+/// Carry schedules out
+///
+/// By name. Without its last line an export is not whole.
+#[utoipa::path(
+    get,
+    path = "/v1/schedules/export",
+    tag = "schedules",
+    operation_id = "exportSchedules",
+    responses(
+        (
+            status = 200,
+            description = "A schedule a line, and at the end how many there were",
+            body = ExportedScheduleLine,
+            content_type = "application/x-ndjson",
+        ),
+    ),
+)]
+pub(in super::super) async fn export(
+    State(door): State<Door>,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
+    parameters.only(&[])?;
     let operations = door.operations.clone();
     // Before the answer begins: a store that is away is told with a status of its own.
     let mut page = operations.export_schedules(None).await?;
-    respond(door, |feed, stop| async move {
+    respond(&door, |feed, stop| async move {
         let mut exported = 0;
         let ended = loop {
             let Some((last, _)) = page.last() else {

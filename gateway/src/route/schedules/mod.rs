@@ -4,9 +4,9 @@
 //! is done to all of them. `export`, `import` and `plan` stand in a path where others have a name; no
 //! schedule can be called so.
 
-mod act;
-mod look;
-mod many;
+pub(super) mod act;
+pub(super) mod look;
+pub(super) mod many;
 
 use axum::Json;
 use axum::body::Body;
@@ -19,15 +19,16 @@ use leveret_common::filter::Filter;
 use leveret_common::name::ScheduleName;
 use leveret_producer::Problem as FieldProblem;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-pub(super) use self::act::{backfill, pause, resume, run};
-pub(super) use self::look::{beats, next, occurrences};
 use super::batch::BESIDE_ARGS;
 use super::dead::NoOrders;
-use super::{Door, Name, ROUTES};
+use super::{Door, Name};
 use crate::answer::{ScheduleAnswer, SchedulesAnswer};
 use crate::body;
 use crate::media::{self, Media};
+use crate::openapi::name;
+use crate::openapi::written::{NewSchedule, ScheduleDefinition};
 use crate::operations::OperationError;
 use crate::operations::schedules::{Origin, Wish};
 use crate::problem::{Problem, Sort};
@@ -37,7 +38,27 @@ use crate::request::{Parameters, actor, orders, wrong};
 const USUAL_PAGE: usize = 50;
 const MOST_LISTED: usize = 1_000;
 
-/// `GET /v1/schedules`.
+/// List schedules
+///
+/// By name. A request looks at about 10,000 schedules: a page with few of them and a `next` means that the rest did not
+/// match so far.
+#[utoipa::path(
+    get,
+    path = "/v1/schedules",
+    tag = "schedules",
+    operation_id = "listSchedules",
+    params(
+        ("source" = Option<name::SourceName>, Query, description = "Only those that come from there"),
+        ("paused" = Option<bool>, Query, description = "Only those that are paused, or that are not"),
+        ("kind" = Option<name::Kinds>, Query, description = "Only those of such kinds"),
+        ("name" = Option<name::ScheduleName>, Query, description = "Only those whose names begin so"),
+        ("limit" = Option<name::Limit>, Query, description = "How many at most; 50 where it is left out"),
+        ("cursor" = Option<name::ScheduleName>, Query, description = "The `next` of the page before"),
+    ),
+    responses(
+        (status = 200, description = "A page of schedules", body = SchedulesAnswer),
+    ),
+)]
 pub(super) async fn list(
     State(door): State<Door>,
     parameters: Parameters,
@@ -80,16 +101,44 @@ fn kind(parameters: &Parameters) -> Result<Filter, Problem> {
     }
 }
 
-/// What is said of a schedule that was created.
-#[derive(Debug, Serialize)]
+/// A schedule that was created.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CreatedSchedule)]
 struct CreatedAnswer {
     #[serde(flatten)]
     schedule: ScheduleAnswer,
+    /// Whether it was there before and says the same; left out where it was not.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     repeated: bool,
 }
 
-/// `POST /v1/schedules`.
+/// Create a schedule
+///
+/// Its name is its key. What is due from now on counts.
+#[utoipa::path(
+    post,
+    path = "/v1/schedules",
+    tag = "schedules",
+    operation_id = "createSchedule",
+    params(
+        ("Leveret-By" = Option<name::Actor>, Header, description = "Who asks"),
+    ),
+    request_body(content = NewSchedule),
+    responses(
+        (
+            status = 200,
+            description = "It was made over the API before, and says the same",
+            body = CreatedAnswer,
+            headers(("Location" = String, description = "Where to ask for the schedule")),
+        ),
+        (
+            status = 201,
+            description = "The schedule was created",
+            body = CreatedAnswer,
+            headers(("Location" = String, description = "Where to ask for the schedule")),
+        ),
+    ),
+)]
 pub(super) async fn create(
     State(door): State<Door>,
     parameters: Parameters,
@@ -114,39 +163,48 @@ pub(super) async fn create(
     Ok(response)
 }
 
-/// `GET /v1/schedules/{name}`, and `GET /v1/schedules/export`.
+/// Show a schedule
+#[utoipa::path(
+    get,
+    path = "/v1/schedules/{name}",
+    tag = "schedules",
+    operation_id = "getSchedule",
+    params(
+        ("name" = name::ScheduleName, Path, description = "The schedule"),
+    ),
+    responses(
+        (status = 200, description = "The schedule", body = ScheduleAnswer),
+    ),
+)]
 pub(super) async fn show(
     State(door): State<Door>,
     Name(name): Name,
     parameters: Parameters,
-) -> Result<Response, Problem> {
+) -> Result<Json<ScheduleAnswer>, Problem> {
     parameters.only(&[])?;
-    if name == "export" {
-        return many::export(&door).await;
-    }
     let view = door.operations.schedule(&schedule(&name)?).await?;
-    Ok(Json(ScheduleAnswer::from(view)).into_response())
+    Ok(Json(view.into()))
 }
 
-/// `POST /v1/schedules/plan` and `POST /v1/schedules/import`.
-pub(super) async fn of_many(
-    State(door): State<Door>,
-    Name(name): Name,
-    parameters: Parameters,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Problem> {
-    match name.as_str() {
-        "plan" => many::plan(&door, &parameters, &headers, body).await,
-        "import" => many::import(&door, &parameters, &headers, body).await,
-        _ => {
-            let detail = format!("POST is not taken here; there are {ROUTES}");
-            Err(Problem::new(Sort::WRONG_METHOD, detail))
-        }
-    }
-}
-
-/// `PUT /v1/schedules/{name}`.
+/// Replace what a schedule says
+///
+/// All of it. One that is paused stays paused; where its times change, what was missed of the old ones is not caught up
+/// with. Only what was made over the API: a file or a program would say it again.
+#[utoipa::path(
+    put,
+    path = "/v1/schedules/{name}",
+    tag = "schedules",
+    operation_id = "replaceSchedule",
+    params(
+        ("name" = name::ScheduleName, Path, description = "The schedule"),
+        ("revision" = Option<name::Revision>, Query, description = "Nothing is done unless the schedule is at this revision"),
+        ("Leveret-By" = Option<name::Actor>, Header, description = "Who asks"),
+    ),
+    request_body(content = ScheduleDefinition),
+    responses(
+        (status = 200, description = "The schedule as it is now", body = ScheduleAnswer),
+    ),
+)]
 pub(super) async fn replace(
     State(door): State<Door>,
     Name(name): Name,
@@ -165,13 +223,32 @@ pub(super) async fn replace(
     Ok(Json(view.into()))
 }
 
-#[derive(Debug, Serialize)]
+/// A schedule that is gone.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DeletedSchedule)]
 pub(super) struct DeletedAnswer {
+    #[schema(value_type = name::ScheduleName)]
     name: ScheduleName,
     deleted: bool,
 }
 
-/// `DELETE /v1/schedules/{name}`.
+/// Delete a schedule
+///
+/// Its occurrences are forgotten, tasks that were put in stay. Only what was made over the API.
+#[utoipa::path(
+    delete,
+    path = "/v1/schedules/{name}",
+    tag = "schedules",
+    operation_id = "deleteSchedule",
+    params(
+        ("name" = name::ScheduleName, Path, description = "The schedule"),
+        ("revision" = Option<name::Revision>, Query, description = "Nothing is done unless the schedule is at this revision"),
+        ("Leveret-By" = Option<name::Actor>, Header, description = "Who asks"),
+    ),
+    responses(
+        (status = 200, description = "It is gone", body = DeletedAnswer),
+    ),
+)]
 pub(super) async fn delete(
     State(door): State<Door>,
     Name(name): Name,

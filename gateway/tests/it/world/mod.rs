@@ -28,6 +28,7 @@ pub(crate) use self::backend::Servers;
 pub(crate) use self::broker::FailingBroker;
 pub(crate) use self::frozen::Freezer;
 pub(crate) use self::letters::{letter, letters};
+use crate::openapi::contract;
 
 /// Most bytes of a task's args in these tests.
 pub(crate) const PAYLOAD: usize = 10_000;
@@ -222,8 +223,10 @@ impl World {
 /// Reads an answer of lines.
 pub(crate) async fn lines(response: Response) -> Vec<Value> {
     let (status, media) = (response.status(), response.headers()["content-type"].clone());
+    let (path, headers) = (response.url().path().to_owned(), response.headers().clone());
     let text = response.text().await.unwrap();
     assert_eq!((status.as_u16(), media.as_bytes()), (200, &b"application/x-ndjson"[..]), "{text}");
+    contract::hold(&path, 200, &headers, &text);
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
@@ -231,7 +234,8 @@ pub(crate) async fn lines(response: Response) -> Vec<Value> {
 pub(crate) async fn problem(response: Response, status: u16, name: &str) -> Value {
     let path = response.url().path().to_owned();
     let found = response.status();
-    let media = response.headers()["content-type"].clone();
+    let headers = response.headers().clone();
+    let media = headers["content-type"].clone();
     let text = response.text().await.unwrap();
     assert_eq!(
         (found.as_u16(), media.as_bytes()),
@@ -242,17 +246,19 @@ pub(crate) async fn problem(response: Response, status: u16, name: &str) -> Valu
     assert_eq!(problem["type"], format!("/problems/{name}"), "{text}");
     assert_eq!(
         (&problem["status"], &problem["instance"]),
-        (&status.into(), &path.into()),
+        (&status.into(), &path.as_str().into()),
         "{text}"
     );
-    assert!(problem["title"].is_string() && problem["detail"].is_string(), "{text}");
+    contract::hold(&path, status, &headers, &text);
     problem
 }
 
 /// Reads a successful answer.
 pub(crate) async fn json(response: Response, status: u16) -> Value {
     let found = response.status();
+    let (path, headers) = (response.url().path().to_owned(), response.headers().clone());
     let text = response.text().await.unwrap();
     assert_eq!(found, status, "{text}");
+    contract::hold(&path, status, &headers, &text);
     serde_json::from_str(&text).unwrap()
 }

@@ -6,14 +6,9 @@
 
 use std::collections::BTreeSet;
 
-use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions};
-use lapin::types::FieldTable;
-use lapin::{Channel, ErrorKind, ExchangeKind};
-
-use crate::broker::rabbitmq::declare::{DeclareError, Refusal, declare_part, explain};
+use crate::broker::rabbitmq::declare::{DeclareError, Refusal, declare_part, exists, explain};
 use crate::broker::rabbitmq::supervisor::Link;
 use crate::broker::rabbitmq::topology::{Part, Topology, Unit};
-use crate::broker::rabbitmq::translate::short;
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -91,28 +86,5 @@ fn joins(part: &Part, absent: &BTreeSet<String>) -> bool {
             absent.contains(queue) || absent.contains(exchange)
         }
         Part::Exchange { .. } | Part::Queue { .. } => false,
-    }
-}
-
-/// Asks whether a part is there. When not, the channel is closed.
-async fn exists(channel: &Channel, part: &Part) -> lapin::Result<bool> {
-    let table = FieldTable::default();
-    let asked = match part {
-        Part::Exchange { name, .. } => {
-            let options = ExchangeDeclareOptions { passive: true, ..Default::default() };
-            channel.exchange_declare(short(name), ExchangeKind::Direct, options, table).await
-        }
-        Part::Queue { name, .. } => {
-            let options = QueueDeclareOptions { passive: true, ..Default::default() };
-            channel.queue_declare(short(name), options, table).await.map(drop)
-        }
-        Part::Binding { .. } => return Ok(true),
-    };
-    match asked {
-        Ok(()) => Ok(true),
-        Err(error) => match error.kind() {
-            ErrorKind::ProtocolError(said) if said.get_id() == 404 => Ok(false),
-            _ => Err(error),
-        },
     }
 }

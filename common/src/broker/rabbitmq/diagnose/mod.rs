@@ -29,6 +29,9 @@ use crate::diagnose::{Diagnose, Finding, Health};
 /// How long each part may take; three come one after the other at most.
 const PART_DEADLINE: Duration = Duration::from_millis(1_500);
 
+/// What is found where a publish goes through.
+const TAKEN: &str = "taken and confirmed";
+
 fn finding(check: &str, health: Health, found: impl Into<String>) -> Finding {
     Finding::new("broker", check, health, found)
 }
@@ -83,12 +86,23 @@ impl RabbitMq {
                  its log for why it closes them",
             )
         });
+        let mut is_taken = false;
         if let Ok(link) = &publishing {
-            findings.push(self.takes_publishes(link).await);
+            let publishes = self.takes_publishes(link).await;
+            is_taken = publishes.found == TAKEN;
+            findings.push(publishes);
         }
         if let Ok(link) = &consuming {
-            findings.push(self.permissions(link).await);
-            findings.extend(self.topology(link).await);
+            let missing =
+                match timeout(PART_DEADLINE, permissions::missing(&self.topology, link)).await {
+                    Ok(tried) => tried,
+                    Err(_) => Err(format!("no answer within {PART_DEADLINE:?}")),
+                };
+            // Neither declares nor binds, and is heard: meant to put tasks in and nothing else.
+            let is_narrow =
+                is_taken && missing.as_ref().is_ok_and(|missing| permissions::are_narrow(missing));
+            findings.push(self.permissions(missing, is_narrow));
+            findings.extend(self.topology(link, is_narrow).await);
             findings.extend(agreement::findings(&Agreement::of(link)));
         }
         findings
@@ -111,7 +125,7 @@ impl RabbitMq {
                 .mend(relief(&why));
         }
         match answer {
-            Some(Ok(true)) => finding(check, Health::Good, "taken and confirmed").took(took),
+            Some(Ok(true)) => finding(check, Health::Good, TAKEN).took(took),
             Some(Ok(false)) => {
                 let found =
                     format!("exchange {exchange} is not declared yet; its first use does it");
@@ -126,20 +140,22 @@ impl RabbitMq {
         }
     }
 
-    async fn permissions(&self, link: &Link) -> Finding {
+    fn permissions(&self, missing: Result<Vec<Missing>, String>, is_narrow: bool) -> Finding {
         let check = "permissions";
         let names = format!("{}.*", self.topology.namespace());
-        let missing = match timeout(PART_DEADLINE, permissions::missing(&self.topology, link)).await
-        {
-            Ok(Ok(missing)) => missing,
-            Ok(Err(why)) => {
+        let user = &self.endpoint.uri().authority.userinfo.username;
+        let missing = match missing {
+            Ok(missing) => missing,
+            Err(why) => {
                 return finding(check, Health::Risky, format!("they could not be tried: {why}"));
             }
-            Err(_) => {
-                let found = format!("they could not be tried within {PART_DEADLINE:?}");
-                return finding(check, Health::Risky, found);
-            }
         };
+        if is_narrow {
+            let found = format!(
+                "the user {user:?} puts tasks in and declares nothing: it uses what others declare"
+            );
+            return finding(check, Health::Good, found);
+        }
         let Some(first) = missing.first() else {
             return finding(check, Health::Good, format!("configure, write and read on {names}"));
         };
@@ -147,7 +163,6 @@ impl RabbitMq {
             .iter()
             .map(|Missing { permission, on }| format!("{permission} on {on}"))
             .collect();
-        let user = &self.endpoint.uri().authority.userinfo.username;
         finding(check, Health::Bad, format!("the user {user:?} may not {}", all.join(", ")))
             .mend(self.allow(first.permission, &first.on))
     }
@@ -162,7 +177,7 @@ impl RabbitMq {
         )
     }
 
-    async fn topology(&self, link: &Link) -> Vec<Finding> {
+    async fn topology(&self, link: &Link, is_narrow: bool) -> Vec<Finding> {
         let check = "topology";
         let mut found = Comparison::default();
         let known = self.declarer.known();
@@ -172,6 +187,7 @@ impl RabbitMq {
         let mut findings: Vec<Finding> = found
             .refused
             .iter()
+            .filter(|refusal| !(is_narrow && refusal.is_forbidden))
             .map(|refusal| {
                 let check = if refusal.is_forbidden { "permissions" } else { check };
                 let text = format!("{}: {}", refusal.name, refusal.why);

@@ -80,6 +80,12 @@ pub(super) async fn missing(topology: &Topology, link: &Link) -> Result<Vec<Miss
     Ok(missing)
 }
 
+/// Tells whether what is missing leaves a user who can neither declare nor bind anything.
+pub(super) fn are_narrow(missing: &[Missing]) -> bool {
+    let lacks = |permission: &str| missing.iter().any(|missing| missing.permission == permission);
+    lacks("configure") && (lacks("read") || lacks("write"))
+}
+
 async fn ask(channel: &Channel, own: &str, probe: &Probe) -> lapin::Result<()> {
     let own = short(own);
     match probe {

@@ -105,7 +105,7 @@ named! {
     /// Who asks: a name in one line. `unknown` where it is left out.
     Actor = text(Some(1), MAX_BY)
         .pattern(Some(r"^[^\u0000-\u001f\u007f]*[^\u0000-\u0020\u007f][^\u0000-\u001f\u007f]*$"))
-        .examples(["ann@box"]);
+        .examples(["deploy@box"]);
     /// A key in a header: visible ASCII.
     HeaderKey = text(Some(1), MAX_FOREIGN)
         .pattern(Some("^[!-~]([ -~]*[!-~])?$"))

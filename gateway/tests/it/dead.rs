@@ -78,7 +78,7 @@ async fn a_letter_is_shown_with_its_args(world: World) {
 async fn a_replayed_letter_starts_anew_and_says_who_did_it(world: World) {
     let ids = world.bury("mail", &letters("email.welcome", 3)).await;
     let path = format!("/v1/dead/{}/replay", ids[1]);
-    let post = world.post_to(&path).header("Leveret-By", "ann@box").json(&json!({}));
+    let post = world.post_to(&path).header("Leveret-By", "deploy@box").json(&json!({}));
     let replayed = json(post.send().await.unwrap(), 202).await;
     assert_eq!(replayed, json!({ "id": ids[1], "replay": 1 }));
     world.dead_rest_at(2).await;
@@ -89,7 +89,7 @@ async fn a_replayed_letter_starts_anew_and_says_who_did_it(world: World) {
     assert_eq!(task["state"], "queued");
     assert_eq!(
         (&task["acts"][0]["action"], &task["acts"][0]["by"]),
-        (&json!("replayed"), &json!("ann@box"))
+        (&json!("replayed"), &json!("deploy@box"))
     );
     assert_eq!(args(&world.ask("/v1/dead").await), ["2", "0"]);
     // Once more: it is no letter any more.

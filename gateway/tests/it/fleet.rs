@@ -56,11 +56,11 @@ async fn queues_show_their_lanes_workers_and_dead_letters(world: World) {
 }
 
 async fn a_queue_is_paused_and_resumed_by_whom_and_why(world: World) {
-    let post = world.post_to("/v1/queues/mail/pause").header("Leveret-By", "ann@box");
+    let post = world.post_to("/v1/queues/mail/pause").header("Leveret-By", "deploy@box");
     let paused = json(post.json(&json!({ "why": "relay down" })).send().await.unwrap(), 200).await;
     assert_eq!(
         (&paused["paused"]["by"], &paused["paused"]["why"]),
-        (&json!("ann@box"), &json!("relay down"))
+        (&json!("deploy@box"), &json!("relay down"))
     );
     // The first pause stays.
     let again = world.order("/v1/queues/mail/pause", json!({}), 200).await;

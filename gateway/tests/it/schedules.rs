@@ -39,7 +39,7 @@ fn nightly() -> Value {
 }
 
 async fn create(world: &World, schedule: &Value) -> Value {
-    let request = world.post_to("/v1/schedules").header("leveret-by", "ann@box").json(schedule);
+    let request = world.post_to("/v1/schedules").header("leveret-by", "deploy@box").json(schedule);
     json(request.send().await.unwrap(), 201).await
 }
 
@@ -73,7 +73,7 @@ fn of_code() -> Source {
 async fn a_schedule_is_created_shown_changed_and_deleted(world: World) {
     let made = create(&world, &nightly()).await;
     assert_eq!(made["name"], "report.nightly");
-    assert_eq!(made["source"], json!({ "from": "api", "by": "ann@box" }));
+    assert_eq!(made["source"], json!({ "from": "api", "by": "deploy@box" }));
     assert_eq!(
         (&made["revision"], &made["paused"], &made["last"]),
         (&1.into(), &Value::Null, &Value::Null)
@@ -175,10 +175,13 @@ async fn any_schedule_is_paused_and_resumed(world: World) {
     keep(&world, "of.file", of_file()).await;
     for name in ["report.nightly", "of.file"] {
         let path = |verb: &str| format!("/v1/schedules/{name}/{verb}");
-        let pause = world.post_to(&path("pause")).header("leveret-by", "ann@box");
+        let pause = world.post_to(&path("pause")).header("leveret-by", "deploy@box");
         let pause = pause.json(&json!({ "why": "the warehouse moves" }));
         let paused = json(pause.send().await.unwrap(), 200).await;
-        assert_eq!((&paused["paused"]["by"], &paused["next"]), (&json!("ann@box"), &Value::Null));
+        assert_eq!(
+            (&paused["paused"]["by"], &paused["next"]),
+            (&json!("deploy@box"), &Value::Null)
+        );
         assert_eq!(paused["paused"]["why"], "the warehouse moves");
         // The first stays.
         let again = world.order(&path("pause"), json!({ "why": "other" }), 200).await;
@@ -194,7 +197,7 @@ async fn any_schedule_is_paused_and_resumed(world: World) {
 async fn a_task_is_put_in_now_once_under_its_key(world: World) {
     create(&world, &nightly()).await;
     world.order(&format!("{NIGHTLY}/pause"), json!({}), 200).await;
-    let run = || world.post_to(&format!("{NIGHTLY}/run")).header("leveret-by", "ann@box");
+    let run = || world.post_to(&format!("{NIGHTLY}/run")).header("leveret-by", "deploy@box");
     let first = run().header("idempotency-key", "incident-7").send().await.unwrap();
     let location = first.headers()["location"].to_str().unwrap().to_owned();
     let put = json(first, 202).await;
@@ -221,7 +224,7 @@ async fn a_task_is_put_in_now_once_under_its_key(world: World) {
     assert!(because.contains(&json!(said)), "{explained:#}");
     let seen = world.ask(&format!("{NIGHTLY}/occurrences")).await;
     let newest = &seen["occurrences"][0];
-    assert_eq!((&newest["cause"], &newest["by"]), (&json!("run-now"), &json!("ann@box")));
+    assert_eq!((&newest["cause"], &newest["by"]), (&json!("run-now"), &json!("deploy@box")));
     assert_eq!((&newest["task"], &newest["state"]), (&other["id"], &json!("queued")));
     assert_eq!(newest.get("lateness_ms"), None, "nobody was late");
     assert_eq!(seen["occurrences"].as_array().unwrap().len(), 2, "{seen:#}");
@@ -401,7 +404,7 @@ async fn an_export_is_imported_again(world: World) {
     world.order("/v1/schedules/a/pause", json!({}), 200).await;
     let response = world.get("/v1/schedules/export").send().await.unwrap();
     let exported = lines(response).await;
-    let line = json!({ "name": "a", "source": { "from": "api", "by": "ann@box" }, "paused": true,
+    let line = json!({ "name": "a", "source": { "from": "api", "by": "deploy@box" }, "paused": true,
                        "definition": { "when": "@daily", "kind": "a" } });
     assert_eq!(exported[0], line);
     assert_eq!(exported[3], json!({ "finished": true, "exported": 3 }));
@@ -480,7 +483,7 @@ async fn a_plan_tells_what_a_file_would_change_and_changes_nothing(world: World)
         { "name": "gone", "step": "delete" },
         { "name": "new", "step": "create",
           "definition": { "when": "@hourly", "kind": "report.build" } },
-        { "name": "of.api", "step": "held", "source": { "from": "api", "by": "ann@box" } },
+        { "name": "of.api", "step": "held", "source": { "from": "api", "by": "deploy@box" } },
     ]);
     assert_eq!((&plan["steps"], &plan["flaws"]), (&steps, &json!([])));
     // The same as lines.

@@ -55,11 +55,10 @@ impl Postgres {
         spawner: &Spawner,
     ) -> Result<Self, RelayError> {
         let line = Line::open(server, &endpoint, spawner).await?;
-        let mut outbox = Self { line, endpoint, kept, is_in_transaction: false };
+        let outbox = Self { line, endpoint, kept, is_in_transaction: false };
         outbox.batch("set up the session", ABANDONED).await?;
         // Before the first look, so that nothing is committed between the two unnoticed.
         outbox.batch("listen", "listen leveret_outbox").await?;
-        outbox.take(0).await?;
         Ok(outbox)
     }
 

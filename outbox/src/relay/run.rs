@@ -54,7 +54,9 @@ impl Relay {
         config: Config,
         spawner: &Spawner,
     ) -> Result<Self, RelayError> {
-        let source = address.open(&config, spawner).await?;
+        let mut source = address.open(&config, spawner).await?;
+        // Nothing is taken, but whoever may not take is told at once.
+        source.take(0).await?;
         let (status, patience, reach) = (Arc::default(), Patience::default(), Patience::default());
         let spawner = spawner.clone();
         Ok(Self { address, producer, config, spawner, source, status, patience, reach })

@@ -378,3 +378,17 @@ async fn a_file_without_an_outbox_says_what_to_do() {
     let why = told(Relay::survey(&nowhere, &world.spawner).await);
     assert!(why.contains("/nowhere/app.db: there is no such file"), "{why}");
 }
+
+#[tokio::test]
+async fn who_only_looks_keeps_no_relay_from_serving() {
+    let world = World::new();
+    world.put("a.b", "{}");
+    let survey = Relay::survey(&world.address(), &world.spawner).await.unwrap();
+    assert_eq!(survey.waiting, 1);
+    // A lock file of an operator's might be one that the relay's user may not write.
+    assert!(!world.folder.path().join("app.db-relay").exists());
+    let relay = world.relay(Config::default()).await;
+    world.becomes("true", 0).await;
+    assert!(world.folder.path().join("app.db-relay").exists());
+    relay.end().await;
+}

@@ -128,7 +128,6 @@ impl Harness {
 
     #[track_caller]
     fn add(&self, summary: &mut Summary, performed: Performed) {
-        summary.performed.push(performed);
         if summary.attempts() >= self.most {
             fail(&format!(
                 "the harness is not idle after {} attempts: {}; raise the limit with at_most, or see \
@@ -138,6 +137,7 @@ impl Harness {
                 self.what_waits(),
             ));
         }
+        summary.performed.push(performed);
     }
 
     /// Shows what waits, for people.

@@ -204,6 +204,15 @@ async fn the_clock_moves_over_retries_until_a_task_is_over_and_no_further() {
 }
 
 #[tokio::test]
+async fn as_many_attempts_as_are_allowed_are_not_too_many() {
+    let mut app = app().at_most(3);
+    for user_id in 1..=3 {
+        app.enqueue(Welcome { user_id }).await.unwrap();
+    }
+    assert_eq!(app.run_until_idle().await.attempts(), 3);
+}
+
+#[tokio::test]
 async fn what_never_ends_is_stopped_and_named() {
     let mut app = app().at_most(20);
     app.enqueue(Again {}).await.unwrap();

@@ -84,6 +84,34 @@ async fn a_wrong_task_fails_its_transaction_or_is_set_aside_until_it_is_mended()
 }
 
 #[tokio::test]
+async fn a_row_of_no_time_and_rows_that_are_too_large_stop_no_other() {
+    let (Some(ground), Some(database)) = (Ground::rabbitmq_4().await, Database::fresh()) else {
+        return;
+    };
+    let timeless = "insert into leveret_outbox (kind, created_at) values ('demo.echo', 'infinity')";
+    assert!(database.refuses(timeless).contains("created_at"));
+    // As a table without that check may have them.
+    database.sql("alter table leveret_outbox drop constraint leveret_outbox_created_at_check");
+    database.sql(timeless);
+    database.sql(
+        "insert into leveret_outbox (kind, args)
+         select 'demo.echo', to_jsonb(repeat('x', 9 << 20)) from generate_series(1, 3)",
+    );
+    database.sql(ONE);
+    let take = include_str!("../../../../outbox/sql/postgres/relay/take.sql").replace("$1", "10");
+    let taken = database.sql(&format!("select count(*) from ({take}) as taken"));
+    assert_eq!(
+        taken.trim(),
+        "3",
+        "the first one, and of the large ones two, which begin within 16 MiB"
+    );
+    let scene = Scene::new(&ground, &database.url(), "");
+    let relay = scene.relay(NEVER, "");
+    hands_on(&relay, 2);
+    database.becomes("refused_at is not null and problem like '%limit%'", 3);
+}
+
+#[tokio::test]
 async fn a_server_that_is_restarted_is_served_again() {
     let (Some(ground), Some(mut server)) = (Ground::rabbitmq_4().await, Server::start()) else {
         return;

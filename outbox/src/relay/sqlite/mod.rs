@@ -6,6 +6,8 @@
 //! database: who does not have it stands by, and has it as soon as the other one is dead. Nothing
 //! wakes us in another process's file, so its version is asked for, which reads no table.
 
+mod rows;
+
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -14,33 +16,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use leveret_common::spawn::Spawner;
-use rusqlite::types::{ToSqlOutput, Value, ValueRef};
-use rusqlite::{Connection, OpenFlags, ToSql, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use tokio::time::{Instant, sleep};
 
+use self::rows::Content;
 use super::error::RelayError;
-use super::source::{
-    Fate, MOST_COUNTED, MOST_PRUNED, MOST_SHOWN, Mark, Refused, Row, Source, Survey,
-};
+use super::source::{MOST_PRUNED, Mark, Row, Source, Survey};
 
-const TAKE: &str = include_str!("../../sql/sqlite/relay/take.sql");
-const DELETE: &str = "delete from leveret_outbox where seq = ?1";
-const SENT: &str = include_str!("../../sql/sqlite/relay/sent.sql");
-const REFUSED: &str = include_str!("../../sql/sqlite/relay/refused.sql");
-const WAITS: &str = include_str!("../../sql/sqlite/relay/waits.sql");
-const PRUNE: &str = include_str!("../../sql/sqlite/relay/prune.sql");
-const SURVEY: &str = include_str!("../../sql/sqlite/relay/survey.sql");
-const TROUBLED: &str = include_str!("../../sql/sqlite/relay/troubled.sql");
+const PRUNE: &str = include_str!("../../../sql/sqlite/relay/prune.sql");
 
 /// How long a statement waits for writers of the same file.
 const BUSY: Duration = Duration::from_secs(10);
-/// How many bytes of args and options are taken at once, unless one row has more.
-const MOST_BYTES: usize = 16 << 20;
 /// How often the file's version is asked for.
 const GLANCE: Duration = Duration::from_millis(50);
-
-/// Kind, args and options as they are in the file, whatever their types.
-type Content = [Stored; 3];
 
 /// An outbox that is open.
 pub(super) struct Sqlite {
@@ -48,7 +36,8 @@ pub(super) struct Sqlite {
     path: PathBuf,
     kept: Duration,
     spawner: Spawner,
-    lock: File,
+    /// Open once this relay has tried to have the outbox for itself; who only looks never does.
+    lock: Option<File>,
     is_ours: bool,
     /// The file's version when rows were last looked for.
     version: i64,
@@ -66,16 +55,15 @@ impl Sqlite {
             let path = path.clone();
             spawner.spawn_blocking(move || open(&path)).await
         };
-        let (connection, lock) = match opened {
+        let connection = match opened {
             Ok(opened) => opened?,
             Err(error) => return Err(unopened(&path, error.to_string(), error.into())),
         };
         let connection = Arc::new(Mutex::new(connection));
         let taken = HashMap::new();
         let mut outbox =
-            Self { connection, path, kept, spawner, lock, is_ours: false, version: 0, taken };
+            Self { connection, path, kept, spawner, lock: None, is_ours: false, version: 0, taken };
         outbox.survey().await?;
-        outbox.contend()?;
         Ok(outbox)
     }
 
@@ -84,7 +72,11 @@ impl Sqlite {
         if self.is_ours {
             return Ok(());
         }
-        match self.lock.try_lock() {
+        let lock = match self.lock.take() {
+            Some(lock) => lock,
+            None => open_lock(&self.path)?,
+        };
+        match self.lock.insert(lock).try_lock() {
             Ok(()) => self.is_ours = true,
             Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(error)) => {
@@ -131,7 +123,7 @@ impl Source for Sqlite {
         // The version first: what is committed between the two is seen by the next glance.
         let (version, found) = self
             .work("take rows", move |connection| {
-                Ok((version(connection)?, take(connection, most)?))
+                Ok((version(connection)?, rows::take(connection, most)?))
             })
             .await?;
         self.version = version;
@@ -148,7 +140,7 @@ impl Source for Sqlite {
                 connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             for Mark { row, fate } in marks {
                 let content = taken.remove(&row.seq).unwrap_or_default();
-                mark(&transaction, row.seq, fate, content, deletes)?;
+                rows::mark(&transaction, row.seq, fate, content, deletes)?;
             }
             leveret_common::failpoint::pass("relay.marking");
             transaction.commit()
@@ -185,7 +177,7 @@ impl Source for Sqlite {
     }
 
     async fn survey(&mut self) -> Result<Survey, RelayError> {
-        self.work("count rows", |connection| survey(connection)).await
+        self.work("count rows", |connection| rows::survey(connection)).await
     }
 
     fn stands_by(&self) -> bool {
@@ -193,7 +185,7 @@ impl Source for Sqlite {
     }
 }
 
-fn open(path: &Path) -> Result<(Connection, File), RelayError> {
+fn open(path: &Path) -> Result<Connection, RelayError> {
     let failed = |error: rusqlite::Error| {
         let why = match path.exists() {
             true => error.to_string(),
@@ -213,13 +205,17 @@ fn open(path: &Path) -> Result<(Connection, File), RelayError> {
             "the file is not in WAL mode: reading it may hold up senders; PRAGMA journal_mode=WAL mends it"
         );
     }
+    Ok(connection)
+}
+
+/// Opens the file whose lock says who serves the outbox, and makes it where it is not there.
+fn open_lock(path: &Path) -> Result<File, RelayError> {
     let beside = lock_path(path);
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
-    let lock = options.open(&beside).map_err(|error| {
+    options.open(&beside).map_err(|error| {
         unopened(path, format!("{} cannot be written: {error}", beside.display()), error.into())
-    })?;
-    Ok((connection, lock))
+    })
 }
 
 /// Returns the file whose lock says which relay serves the outbox.
@@ -242,148 +238,4 @@ fn unopened(
 /// Returns a number that is another one after each commit of somebody else.
 fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "data_version", |row| row.get(0))
-}
-
-fn take(connection: &Connection, most: u32) -> rusqlite::Result<Vec<(Row, Content)>> {
-    let mut statement = connection.prepare_cached(TAKE)?;
-    let (mut rows, mut taken, mut bytes) = (statement.query([most])?, Vec::new(), 0);
-    while let Some(row) = rows.next()? {
-        let (row, content) = read(row)?;
-        bytes += row.args.len() + row.options.len();
-        // The first is taken however large it is.
-        if bytes > MOST_BYTES && !taken.is_empty() {
-            break;
-        }
-        taken.push((row, content));
-    }
-    Ok(taken)
-}
-
-/// Reads a row, whatever its values are: what makes no sense becomes its defect.
-fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Row, Content)> {
-    let mut content: Content = Default::default();
-    let mut defect = None;
-    let mut texts = [const { String::new() }; 4];
-    for ((place, name), told) in (1..).zip(["id", "kind", "args", "options"]).zip(&mut texts) {
-        let value = row.get_ref(place)?;
-        if matches!(value, ValueRef::Text(bytes) if std::str::from_utf8(bytes).is_err()) {
-            defect = Some(format!("{name} is not UTF-8; write the row again"));
-        }
-        *told = text(value);
-        if let Some(kept) = place.checked_sub(2).and_then(|place| content.get_mut(place)) {
-            *kept = Stored::of(value);
-        }
-    }
-    let age: Option<i64> = row.get(5)?;
-    if age.is_none() {
-        let why = "created_at is no number; write whole milliseconds since 1970";
-        defect = Some(why.to_owned());
-    }
-    let age = Duration::from_millis(u64::try_from(age.unwrap_or_default()).unwrap_or_default());
-    let tries = u32::try_from(row.get::<_, i64>(6)?.max(0)).unwrap_or(u32::MAX);
-    let [id, kind, args, options] = texts;
-    Ok((Row { seq: row.get(0)?, id, kind, args, options, age, tries, defect }, content))
-}
-
-/// A value as it is in the file, text that is not UTF-8 included.
-#[derive(Debug)]
-enum Stored {
-    Text(Vec<u8>),
-    Other(Value),
-}
-
-impl Default for Stored {
-    fn default() -> Self {
-        Self::Other(Value::Null)
-    }
-}
-
-impl Stored {
-    fn of(value: ValueRef<'_>) -> Self {
-        match value {
-            ValueRef::Null => Self::default(),
-            ValueRef::Integer(number) => Self::Other(Value::Integer(number)),
-            ValueRef::Real(number) => Self::Other(Value::Real(number)),
-            ValueRef::Text(bytes) => Self::Text(bytes.to_vec()),
-            ValueRef::Blob(bytes) => Self::Other(Value::Blob(bytes.to_vec())),
-        }
-    }
-}
-
-impl ToSql for Stored {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(match self {
-            Self::Text(bytes) => ValueRef::Text(bytes),
-            Self::Other(value) => value.into(),
-        }))
-    }
-}
-
-/// Reads what a sender wrote, whatever its type: what is no JSON then is refused as such.
-fn text(value: ValueRef<'_>) -> String {
-    match value {
-        ValueRef::Null => String::new(),
-        ValueRef::Integer(number) => number.to_string(),
-        ValueRef::Real(number) => number.to_string(),
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
-            String::from_utf8_lossy(bytes).into_owned()
-        }
-    }
-}
-
-fn mark(
-    connection: &Connection,
-    seq: i64,
-    fate: Fate,
-    content: Content,
-    deletes: bool,
-) -> rusqlite::Result<()> {
-    let [kind, args, options] = content;
-    match fate {
-        Fate::Sent if deletes => connection.prepare_cached(DELETE)?.execute([seq])?,
-        Fate::Sent => connection.prepare_cached(SENT)?.execute([seq])?,
-        Fate::Refused(problem) => {
-            connection.prepare_cached(REFUSED)?.execute((seq, problem, kind, args, options))?
-        }
-        Fate::Waits { problem, wait } => {
-            let wait = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
-            connection.prepare_cached(WAITS)?.execute((seq, problem, wait))?
-        }
-    };
-    Ok(())
-}
-
-fn survey(connection: &Connection) -> rusqlite::Result<Survey> {
-    let counted = connection.prepare_cached(SURVEY)?.query_row([MOST_COUNTED], |row| {
-        let count = |place| row.get::<_, i64>(place).map(i64::unsigned_abs);
-        let oldest = row.get::<_, Option<i64>>(3)?;
-        let oldest = oldest.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or_default()));
-        let (waiting, failing, refused) = (count(0)?, count(1)?, count(2)?);
-        Ok(Survey { waiting, failing, refused, oldest, troubled: Vec::new() })
-    })?;
-    let mut statement = connection.prepare_cached(TROUBLED)?;
-    let troubled = statement.query_map([MOST_SHOWN, MOST_COUNTED], |row| {
-        let [kind, problem] = [text(row.get_ref(1)?), text(row.get_ref(2)?)];
-        Ok(Refused { seq: row.get(0)?, kind, problem, is_final: row.get(3)? })
-    })?;
-    Ok(Survey { troubled: troubled.collect::<rusqlite::Result<_>>()?, ..counted })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_batch_is_cut_by_its_bytes_and_has_a_row_at_least() {
-        let file = Connection::open_in_memory().unwrap();
-        file.execute_batch(crate::Dialect::Sqlite.schema()).unwrap();
-        for bytes in [MOST_BYTES + 1, 9 << 20, 9 << 20] {
-            let args = format!("\"{}\"", "x".repeat(bytes));
-            let insert = "insert into leveret_outbox (kind, args) values ('a.b', ?1)";
-            file.execute(insert, [args]).unwrap();
-        }
-        assert_eq!(take(&file, 500).unwrap().len(), 1);
-        file.execute(DELETE, [1]).unwrap();
-        assert_eq!(take(&file, 500).unwrap().len(), 1);
-    }
 }

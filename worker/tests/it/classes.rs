@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leveret_common::name::Class;
+use leveret_common::store::LaneInfo;
 use leveret_common::testkit::eventually;
 use leveret_producer::Request;
 use leveret_worker::handler::from_fn;
@@ -58,7 +59,7 @@ impl Line {
 
 /// Its heartbeat says at once what it has in hand.
 fn often(slots: usize) -> Config {
-    let (heartbeat, heartbeat_ttl) = (Duration::from_millis(20), Duration::from_secs(10));
+    let (heartbeat, heartbeat_ttl) = (Duration::from_millis(10), Duration::from_secs(10));
     Config { slots, heartbeat, heartbeat_ttl, ..config() }
 }
 
@@ -69,13 +70,29 @@ async fn fill(place: &Place, class: Class, count: usize) {
     }
 }
 
+/// Returns the lanes as a heartbeat tells them that was written after this was asked: an older one
+/// still has tasks wait that have started since.
+async fn lanes_now(place: &Place) -> Vec<LaneInfo> {
+    let asked = place.backend.clock.now();
+    let told = watch::Sender::new(Vec::new());
+    eventually(DEADLINE, "the worker writes a heartbeat", || async {
+        let workers = place.backend.fleet.workers().await.unwrap();
+        let fresh = workers.into_iter().find(|worker| worker.info.at > asked);
+        fresh.is_some_and(|worker| {
+            told.send_replace(worker.info.lanes);
+            true
+        })
+    })
+    .await;
+    told.borrow().clone()
+}
+
 /// Tells whether so many of each class wait in the worker for a slot.
 async fn has_in_hand(place: &Place, classes: &[(Class, u32)]) -> bool {
-    let workers = place.backend.fleet.workers().await.unwrap();
-    let lanes = || workers.iter().flat_map(|worker| &worker.info.lanes);
-    classes
-        .iter()
-        .all(|(class, count)| lanes().any(|of| of.lane.class == *class && of.waiting >= *count))
+    let lanes = lanes_now(place).await;
+    classes.iter().all(|(class, count)| {
+        lanes.iter().any(|of| of.lane.class == *class && of.waiting >= *count)
+    })
 }
 
 /// Waits until that is so: what counts next is the worker's choice, and not how fast the broker

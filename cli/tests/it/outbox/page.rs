@@ -80,7 +80,7 @@ fn the_programs_for_sqlite_enqueue_what_a_worker_performs() {
     );
     let dev = Role::dev(&scene.home);
     scene.sqlite("shop.db", &pages::OUTBOX.program("order_sqlite.sql"));
-    performed(&dev, "order-1", 1);
+    performed(&dev, "order-a", 1);
     let program = pages::OUTBOX.program("order_sqlite.py");
     performed(&dev, &run(&scene, &python, "order_sqlite.py", &program), 2);
 }

@@ -37,9 +37,6 @@ async fn connect(
     let results = celery_results(settings);
     let redis = Redis::connect_with(store, results, spawner).await?;
     let rabbitmq = RabbitMq::connect(broker, Arc::clone(&clock), spawner).await?;
-    for warning in redis.warnings() {
-        tracing::warn!(warning, "the store is set up with a risk");
-    }
     let patients: Vec<Arc<dyn Diagnose>> = vec![rabbitmq.clone(), redis.clone()];
     Ok(Backend::observed(settings, clock, rabbitmq, redis, patients))
 }

@@ -1,20 +1,22 @@
 #!/usr/bin/env bash
 # Builds and runs what this folder ships, as far as a machine without a Docker engine can: as root, with buildah,
-# debootstrap, docker-compose (for its checker), systemd-analyze, systemd-nspawn and this machine's Rust toolchain.
+# debootstrap, docker-compose (for its checker), systemd-analyze, systemd-nspawn, PostgreSQL, sqlite3 and this machine's
+# Rust toolchain.
 #
 #   docker/prove.sh DIR        keeps bases, image and logs in DIR (about 6 GB), so that a second run is quick;
 #                              with REUSE=1 in the environment it takes the image that is there
 #
 # The bases are made of Debian packages here, in the place of those that the Dockerfile names: a compiler with this
 # machine's toolchain, and a root with the C library and certificates, which is what distroless/cc is. What runs is
-# the image's own root, read-only, as user 65532. Broker and store are Debian's, with the files of this folder.
+# the image's own root, read-only, as user 65532. Broker and store are Debian's, with the files of this folder; so is the
+# PostgreSQL of an application that has an outbox.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 tree=$(dirname "$here")
 [ $# = 1 ] || { echo "usage: docker/prove.sh DIR" >&2; exit 2; }
 [ "$(id -u)" = 0 ] || { echo "docker/prove.sh mounts and changes roots: run it as root" >&2; exit 1; }
-for program in buildah debootstrap docker-compose systemd-analyze systemd-nspawn openssl rustc rabbitmqctl redis-server; do
+for program in buildah debootstrap docker-compose systemd-analyze systemd-nspawn openssl rustc rabbitmqctl redis-server psql sqlite3; do
     command -v "$program" >/dev/null || { echo "$program is missing" >&2; exit 1; }
 done
 mkdir -p "$1"
@@ -154,13 +156,14 @@ run_alone() {
 # --- with servers, as compose.yaml puts them together ----------------------------------------------------------------
 
 amqp=27672 names=27674 redis=27379
+outbox=postgresql://shop_relay@127.0.0.1:27543/shop
 
 start_servers() {
     step "starting RabbitMQ and Redis with the files of this folder"
     local fleet=$dir/fleet
     rm -rf "$fleet"
     mkdir -p "$fleet/definitions.d" "$fleet/store"
-    BROKER=127.0.0.1:$amqp STORE=127.0.0.1:$redis "$here/setup.sh" "$fleet/secrets"
+    BROKER=127.0.0.1:$amqp STORE=127.0.0.1:$redis OUTBOX=$outbox "$here/setup.sh" "$fleet/secrets"
     cp "$here/rabbitmq/topology.json" "$fleet/definitions.d/10-topology.json"
     cp "$fleet/secrets/rabbitmq-users.json" "$fleet/definitions.d/20-users.json"
     cp "$here/rabbitmq/enabled_plugins" "$fleet/enabled_plugins"
@@ -197,7 +200,7 @@ stop_servers() {
 }
 
 run_fleet() {
-    step "running gateway, two beats and two workers of the image on them"
+    step "running gateway, two beats, two workers and a relay of the image on them"
     local fleet=$dir/fleet process
     rm -rf "$dir/data/fleet"
     mkdir -p "$dir/data/fleet"
@@ -208,7 +211,12 @@ run_fleet() {
     start_role worker 27882 --worker-listen 127.0.0.1:27882
     start_role beat 27883 --beat-listen 127.0.0.1:27883
     start_role beat 27884 --beat-listen 127.0.0.1:27884
+    start_role relay 27885 --relay-listen 127.0.0.1:27885
     ask task enqueue demo.version --delay 1s --wait 30s -o json
+    sell from-a-row
+    wait_for "the task of a committed row" ask task show from-a-row
+    ask task wait from-a-row --timeout 30s -o json
+    wait_for "the end of that row" is_sold
     ask worker list
     ask schedule list
     # A beat says that it leads a little after it does.
@@ -217,6 +225,44 @@ run_fleet() {
     for process in "${roles[@]}"; do kill -TERM "$process"; done
     for process in "${roles[@]}"; do wait "$process" || { echo "a role ended with $?" >&2; exit 1; }; done
     echo "all roles drained, exit code 0"
+}
+
+# An application with an outbox in PostgreSQL, and the role of its relay.
+start_shop() {
+    step "starting PostgreSQL with a shop that has an outbox"
+    # Its user cannot enter each folder that root can.
+    shop=$(mktemp -d /tmp/leveret-shop.XXXXXX)
+    "$tree/scripts/services.sh" postgres "$shop" 27543 >"$dir/fleet/shop.log" 2>&1 &
+    started+=($!)
+    wait_for "the shop's database" in_shop postgres -c 'select 1'
+    in_shop postgres -c 'create database shop'
+    { leveret relay schema --for postgres; echo 'create role shop_relay login; grant select, update, delete on leveret_outbox to shop_relay;'; } |
+        in_shop shop
+}
+
+in_shop() { # database argument...
+    local database=$1
+    shift
+    psql --no-psqlrc --quiet --no-align --tuples-only --set ON_ERROR_STOP=1 "$@" "postgresql://leveret@127.0.0.1:27543/$database"
+}
+
+sell() { # id
+    in_shop shop -c "select leveret_enqueue('demo.version', '{}', jsonb_build_object('id', '$1'))" >/dev/null
+}
+
+is_sold() {
+    [ "$(in_shop shop -c 'select count(*) from leveret_outbox')" = 0 ]
+}
+
+# The same in an SQLite file, with a row that waits.
+make_file() { # folder owner id
+    mkdir -p "$1"
+    {
+        echo 'pragma journal_mode = wal;'
+        leveret relay schema --for sqlite
+        printf "insert into leveret_outbox (kind, options) values ('demo.version', '{\"id\": \"%s\"}');\n" "$3"
+    } | sqlite3 -bail "$1/shop.db" >/dev/null
+    chown -R "$2:$2" "$1"
 }
 
 ask() {
@@ -235,6 +281,7 @@ run_units() {
         touch "$dir/machine.made"
     fi
     install -m 0755 "$root/usr/local/bin/leveret" "$machine/usr/local/bin/leveret"
+    rm -rf "$machine"/etc/systemd/system/leveret-*
     install -m 0644 "$here"/systemd/*.service "$machine/etc/systemd/system/"
     rm -rf "$machine/etc/leveret"
     install -d -m 0755 "$machine/etc/leveret"
@@ -242,7 +289,7 @@ run_units() {
     install -m 0600 "$dir"/fleet/secrets/*-url "$dir/fleet/secrets/gateway-tokens" "$machine/etc/leveret/credentials/"
     install -m 0644 "$here/leveret.toml" "$here/schedules.toml" "$machine/etc/leveret/"
     # Impatient, so that a proof is short.
-    for unit in leveret-gateway.service leveret-beat.service leveret-worker@.service; do
+    for unit in leveret-gateway.service leveret-beat.service leveret-worker@.service leveret-relay@.service; do
         mkdir -p "$machine/etc/systemd/system/$unit.d"
         printf '[Service]\nWatchdogSec=4s\nTimeoutAbortSec=2s\n' >"$machine/etc/systemd/system/$unit.d/proof.conf"
     done
@@ -250,6 +297,20 @@ run_units() {
         >>"$machine/etc/systemd/system/leveret-gateway.service.d/proof.conf"
     printf '[Service]\nEnvironment=LEVERET_BEAT_LISTEN=127.0.0.1:27883\n' \
         >>"$machine/etc/systemd/system/leveret-beat.service.d/proof.conf"
+    # Two outboxes, as the page on deployment says: one behind a server, one in a file that belongs to a user.
+    sell from-the-shop
+    install -m 0600 "$dir/fleet/secrets/relay-outbox-url" "$machine/etc/leveret/credentials/relay-shop-outbox-url"
+    echo LEVERET_RELAY_LISTEN=127.0.0.1:27885 >"$machine/etc/leveret/relay-shop.env"
+    grep -q '^shop:' "$machine/etc/passwd" || printf 'shop:x:900:900::/var/lib/shop:/usr/sbin/nologin\n' >>"$machine/etc/passwd"
+    grep -q '^shop:' "$machine/etc/group" || printf 'shop:x:900:\n' >>"$machine/etc/group"
+    rm -rf "$machine/var/lib/shop"
+    make_file "$machine/var/lib/shop" 900 from-a-file
+    echo sqlite:///var/lib/shop/shop.db >"$machine/etc/leveret/credentials/relay-file-outbox-url"
+    chmod 0600 "$machine/etc/leveret/credentials/relay-file-outbox-url"
+    echo LEVERET_RELAY_LISTEN=127.0.0.1:27886 >"$machine/etc/leveret/relay-file.env"
+    mkdir -p "$machine/etc/systemd/system/leveret-relay@file.service.d"
+    printf '[Service]\nDynamicUser=no\nUser=shop\nReadWritePaths=/var/lib/shop\n' \
+        >"$machine/etc/systemd/system/leveret-relay@file.service.d/override.conf"
     install -m 0755 "$here/systemd/proof.sh" "$machine/proof.sh"
     printf '[Unit]\nAfter=multi-user.target\nSuccessAction=exit-force\nFailureAction=exit-force\n[Service]\nType=oneshot\nExecStart=/proof.sh\nStandardOutput=file:/proof.log\nStandardError=file:/proof.log\nTimeoutStartSec=240\n' \
         >"$machine/etc/systemd/system/proof.service"
@@ -260,6 +321,10 @@ run_units() {
         >"$dir/machine.out" 2>&1 </dev/null || true
     cat "$machine/proof.log"
     [ -e "$machine/proof.passed" ] || { echo "the units are not proved; see $dir/machine.out" >&2; exit 1; }
+    if ! is_sold || [ "$(sqlite3 "$machine/var/lib/shop/shop.db" 'select count(*) from leveret_outbox')" != 0 ]; then
+        echo "a committed row lies there still" >&2
+        exit 1
+    fi
 }
 
 # Redis before 7.2 does not know one of the commands that the file names.
@@ -273,8 +338,10 @@ roles=()
 start_role() { # role port argument...
     local role=$1 port=$2
     shift 2
+    local more=()
+    [ "$role" != relay ] || more=(LEVERET_OUTBOX_URL_FILE=/var/lib/leveret/fleet/relay-outbox-url)
     env -i LEVERET_BROKER_URL_FILE="/var/lib/leveret/fleet/$role-broker-url" LEVERET_STORE_URL_FILE="/var/lib/leveret/fleet/$role-store-url" \
-        "$chroot" --userspec=65532:65532 "$root" /usr/local/bin/leveret "$role" --config /var/lib/leveret/fleet/leveret.toml "$@" \
+        ${more[@]+"${more[@]}"} "$chroot" --userspec=65532:65532 "$root" /usr/local/bin/leveret "$role" --config /var/lib/leveret/fleet/leveret.toml "$@" \
         >"$dir/fleet/$role-$port.log" 2>&1 &
     roles+=($!)
     started+=($!)
@@ -282,6 +349,7 @@ start_role() { # role port argument...
         gateway) wait_for "the gateway" leveret probe gateway --listen "127.0.0.1:$port" ;;
         worker) wait_for "worker $port" leveret probe worker --worker-listen "127.0.0.1:$port" ;;
         beat) wait_for "beat $port" leveret probe beat --beat-listen "127.0.0.1:$port" ;;
+        relay) wait_for "the relay" leveret probe relay --relay-listen "127.0.0.1:$port" ;;
     esac
     echo "$role on $port is ready"
 }
@@ -293,8 +361,9 @@ check_compose() {
     rm -rf "$dir/compose"
     cp -r "$here" "$dir/compose"
     rm -rf "$dir/compose/secrets"
-    "$dir/compose/setup.sh" "$dir/compose/secrets"
-    docker-compose -f "$dir/compose/compose.yaml" config >"$dir/compose.resolved"
+    OUTBOX=postgresql://shop_relay:password@db.internal:5432/shop "$dir/compose/setup.sh" "$dir/compose/secrets"
+    docker-compose -f "$dir/compose/compose.yaml" --profile relay config >"$dir/compose.resolved"
+    grep -qE '^  relay:$' "$dir/compose.resolved"
     echo "docker-compose takes it: $(grep -cE '^  [a-z]+:$' "$dir/compose.resolved") names, $(wc -l <"$dir/compose.resolved") lines"
 }
 
@@ -306,7 +375,7 @@ check_units() {
     for unit in "$here"/systemd/*.service; do
         sed "s|/usr/local/bin/leveret|$root/usr/local/bin/leveret|" "$unit" >"$folder/$(basename "$unit")"
     done
-    for unit in leveret-gateway.service leveret-beat.service leveret-worker@7891.service; do
+    for unit in leveret-gateway.service leveret-beat.service leveret-worker@7891.service leveret-relay@shop.service; do
         (cd "$folder" && systemd-analyze verify "./$unit")
         (cd "$folder" && systemd-analyze security --offline=true "./$unit") | tail -n 1
     done
@@ -320,9 +389,10 @@ import leveret-builder "$dir/builder" --env PATH=/usr/local/rust/bin:/usr/local/
 import leveret-runtime "$dir/runtime"
 build
 mount_image
-trap 'stop_servers; stop_all; unmount_image' EXIT
+trap 'stop_servers; stop_all; rm -rf ${shop:+"$shop"}; unmount_image' EXIT
 run_alone
 start_servers
+start_shop
 run_fleet
 run_units
 check_compose

@@ -5,7 +5,8 @@
 #
 # What it writes is what compose.yaml mounts; the servers get hashes only. Run again, it changes nothing: remove
 # the folder to have everything made anew, and start all of it again after that. BROKER and STORE name the servers
-# as the roles reach them (broker:5672, store:6379).
+# as the roles reach them (broker:5672, store:6379); OUTBOX the database whose outbox a relay serves, where there is
+# one (postgresql://user:password@host:5432/database).
 set -euo pipefail
 umask 077
 
@@ -36,7 +37,7 @@ rm -rf "$new"
 mkdir -p "$new"
 users=$(<"$here/rabbitmq/users.json")
 acl=$(<"$here/redis/users.acl")
-for role in gateway beat worker enqueuer; do
+for role in gateway beat worker relay enqueuer; do
     password=$(openssl rand -hex 24)
     users=${users//@$role@/$(rabbitmq_hash "$password")}
     echo "amqp://$role:$password@$broker/leveret" >"$new/$role-broker-url"
@@ -49,6 +50,8 @@ done
 printf '%s\n' "$users" >"$new/rabbitmq-users.json"
 printf '%s\n' "$acl" >"$new/redis-users.acl"
 openssl rand -hex 24 >"$new/gateway-tokens"
+# Its user and password are the database's own, so they are taken as they are.
+[ -z "${OUTBOX:-}" ] || printf '%s\n' "$OUTBOX" >"$new/relay-outbox-url"
 # Each container sees its own files only, and reads them as a user that this machine does not know.
 chmod 0444 "$new"/*
 mv "$new" "$dir"

@@ -21,7 +21,7 @@ wait_for() { # what command...
 token=$(cat /etc/leveret/credentials/gateway-tokens)
 ask() { LEVERET_GATEWAY_TOKEN=$token leveret "$@" --gateway-url http://127.0.0.1:27878; }
 
-units=(leveret-gateway leveret-beat leveret-worker@27881)
+units=(leveret-gateway leveret-beat leveret-worker@27881 leveret-relay@shop leveret-relay@file)
 systemctl --version | head -n 1
 # Returns once each of them said that it is ready.
 systemctl start "${units[@]}"
@@ -33,6 +33,13 @@ for unit in "${units[@]}"; do
 done
 leveret probe worker --worker-listen 127.0.0.1:27881
 ask task enqueue demo.version --delay 500ms --wait 30s -o json
+leveret probe relay --relay-listen 127.0.0.1:27885
+leveret probe relay --relay-listen 127.0.0.1:27886
+# Committed before there was a relay.
+for id in from-the-shop from-a-file; do
+    wait_for "the task of a committed row" ask task show "$id" >/dev/null
+    ask task wait "$id" --timeout 30s -o json
+done
 
 systemctl reload leveret-beat
 is ActiveState leveret-beat active
@@ -42,16 +49,18 @@ echo "reloaded: $(show StatusText leveret-beat)"
 sleep 9
 for unit in "${units[@]}"; do is NRestarts "$unit" 0; done
 # One that hangs is killed and started anew.
-kill -STOP "$(show MainPID leveret-worker@27881)"
-wait_for "the restart of a worker that hangs" is NRestarts leveret-worker@27881 1 >/dev/null
-wait_for "its readiness" is SubState leveret-worker@27881 running >/dev/null
-echo "a worker that hangs was started anew after the watchdog: $(journalctl --no-pager -u leveret-worker@27881 | grep -m1 -o 'Watchdog timeout.*')"
+for unit in leveret-worker@27881 leveret-relay@shop; do kill -STOP "$(show MainPID "$unit")"; done
+for unit in leveret-worker@27881 leveret-relay@shop; do
+    wait_for "the restart of $unit, which hangs" is NRestarts "$unit" 1 >/dev/null
+    wait_for "its readiness" is SubState "$unit" running >/dev/null
+    echo "$unit hung and was started anew after the watchdog: $(journalctl --no-pager -u "$unit" | grep -m1 -o 'Watchdog timeout.*')"
+done
 ask task enqueue demo.version --wait 30s -o json
 
 began=$SECONDS
 systemctl stop "${units[@]}"
 echo "stopped within $((SECONDS - began)) s"
-for unit in leveret-gateway leveret-beat; do
+for unit in leveret-gateway leveret-beat leveret-relay@shop leveret-relay@file; do
     is Result "$unit" success
     is ExecMainStatus "$unit" 0
 done

@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::os::unix::net::UnixDatagram;
+use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -149,11 +150,18 @@ fn a_machine_without_certificates_has_ready_roles_health_checks_and_commands() {
 async fn roles_of_a_fleet_are_ready_by_their_own_word_where_their_doors_are_off(ground: Ground) {
     let namespace = leveret_common::testkit::services::fresh_namespace();
     let home = Home::with(&format!(
-        "{}worker.listen = \"off\"\nbeat.listen = \"off\"\n",
+        "{}worker.listen = \"off\"\nbeat.listen = \"off\"\nrelay.listen = \"off\"\n\
+         outbox.url = \"sqlite://shop.db\"\n",
         ground.settings(&namespace)
     ));
+    let outbox = home.run(&["relay", "schema", "--for", "sqlite"]);
+    home.write("outbox.sql", &outbox.succeeds().stdout);
+    let mut sqlite = Command::new("sqlite3");
+    sqlite.args(["-bail", "shop.db", ".read outbox.sql"]).current_dir(home.path());
+    let made = sqlite.output().unwrap();
+    assert!(made.status.success() && made.stderr.is_empty(), "{made:?}");
     let manager = Manager::listen(&home);
-    for role in ["worker", "beat"] {
+    for role in ["worker", "beat", "relay"] {
         let running = Role::start_in(&home, &[role, "-o", "jsonl"], &manager.variables());
         manager.hears("READY=1\n");
         manager.hears("WATCHDOG=1\n");

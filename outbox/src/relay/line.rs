@@ -16,6 +16,10 @@ use super::error::RelayError;
 use super::tls;
 use crate::postgres::told;
 
+/// What to do where a certificate is not believed.
+const ADVICE: &str = "; have this system believe the server's certificate (SSL_CERT_FILE names a \
+                      file of authorities), or write sslmode=disable where the network is trusted";
+
 /// A connection that is driven.
 pub(super) struct Line {
     pub(super) client: Client,
@@ -37,7 +41,7 @@ impl Line {
         }
         let connector = tls::connector().map_err(|error| RelayError::Connect {
             endpoint: endpoint.to_owned(),
-            why: format!("this system has no certificates to believe: {error}"),
+            why: format!("this system has no certificates to believe: {error}{ADVICE}"),
             source: Some(error.into()),
         })?;
         Self::connect(connector, server, endpoint, spawner).await
@@ -85,6 +89,5 @@ fn advice(error: &tokio_postgres::Error) -> &'static str {
     if !of_tls {
         return "";
     }
-    "; have this system believe the server's certificate (SSL_CERT_FILE names a file of \
-     authorities), or write sslmode=disable where the network is trusted"
+    ADVICE
 }

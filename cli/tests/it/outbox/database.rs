@@ -13,14 +13,14 @@ use crate::home::Home;
 use crate::role::eventually;
 
 /// A database of its own, with an outbox; deleted when dropped.
-pub(super) struct Database {
+pub(crate) struct Database {
     server: String,
     name: String,
 }
 
 impl Database {
     /// Makes one on the shared server; nothing where that does not run.
-    pub(super) fn fresh() -> Option<Self> {
+    pub(crate) fn fresh() -> Option<Self> {
         Some(Self::on(&services::postgres()?))
     }
 
@@ -36,13 +36,13 @@ impl Database {
         database
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("{}/{}", self.server, self.name)
     }
 
     /// Runs statements, each committed by itself, and returns what they print.
     #[track_caller]
-    pub(super) fn sql(&self, sql: &str) -> String {
+    pub(crate) fn sql(&self, sql: &str) -> String {
         let done = psql(&self.url(), sql);
         assert!(done.status.success(), "{sql}: {}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8(done.stdout).unwrap().trim_end().to_owned()
@@ -56,6 +56,11 @@ impl Database {
         String::from_utf8(done.stderr).unwrap()
     }
 
+    /// Runs statements as far as they are not refused.
+    pub(crate) fn tries(&self, sql: &str) {
+        psql(&self.url(), sql);
+    }
+
     /// Begins a session in which transactions can be held open.
     pub(super) fn session(&self) -> Session {
         let mut child = command(&self.url()).spawn().unwrap();
@@ -64,14 +69,14 @@ impl Database {
     }
 
     /// Counts rows of the outbox.
-    pub(super) fn rows(&self, condition: &str) -> u64 {
+    pub(crate) fn rows(&self, condition: &str) -> u64 {
         let sql = format!("select count(*) from leveret_outbox where {condition}");
         self.sql(&sql).parse().unwrap()
     }
 
     /// Waits until there are so many rows.
     #[track_caller]
-    pub(super) fn becomes(&self, condition: &str, rows: u64) {
+    pub(crate) fn becomes(&self, condition: &str, rows: u64) {
         eventually(super::DEADLINE, || self.rows(condition) == rows);
     }
 }

@@ -1,7 +1,7 @@
 //! The outbox of other people's applications: real PostgreSQL and SQLite, the real relay, and their
 //! own clients (`psql`, `sqlite3`, Python), which need nothing of ours but SQL.
 
-mod database;
+pub(crate) mod database;
 mod kills;
 mod page;
 mod postgres;

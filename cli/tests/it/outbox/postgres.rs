@@ -154,6 +154,9 @@ fn a_certificate_is_believed_by_its_authority_and_not_for_the_asking() {
         let (code, why) = asked(mode, &[]);
         assert!(code == Some(4) && why.contains("SSL_CERT_FILE"), "{mode}: {code:?} {why}");
     }
+    let none = [("SSL_CERT_FILE", "/dev/null"), ("SSL_CERT_DIR", "/nowhere")];
+    let (code, why) = asked("prefer", &none);
+    assert!(code == Some(4) && why.contains("sslmode=disable"), "{code:?} {why}");
 }
 
 #[tokio::test]

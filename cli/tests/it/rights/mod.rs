@@ -1,6 +1,7 @@
 //! The least that each role needs at broker and store, as `docker/` gives it: a whole story with it, and
 //! what nobody may.
 
+mod relay;
 mod users;
 
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use leveret_common::testkit::services::{VirtualHost, fresh_namespace};
 use serde_json::{Value, json};
 
+use self::relay::Outbox;
 use self::users::{ROLES, Users};
 use crate::ground::Ground;
 use crate::home::Home;
@@ -24,7 +26,7 @@ fn home(namespace: &str) -> Home {
         "leveret.toml",
         &format!(
             "namespace = \"{namespace}\"\ngateway.listen = \"127.0.0.1:0\"\n\
-             beat.listen = \"127.0.0.1:0\"\n\
+             beat.listen = \"127.0.0.1:0\"\nrelay.listen = \"127.0.0.1:0\"\n\
              [worker]\nlisten = \"127.0.0.1:0\"\nqueues = [\"default\", \"mail\"]\n\
              heartbeat = \"500ms\"\nheartbeat_ttl = \"2s\"\n\
              [kinds.\"demo.ok\"]\nexec = [\"true\"]\n\
@@ -76,6 +78,11 @@ async fn each_role_has_what_it_needs_and_no_more(
     operators_are_obeyed(&gateway);
     the_timetable_is_kept(&gateway);
     foreign_programs_are_heard(&users, &gateway).await;
+    if let Some(outbox) = Outbox::make() {
+        let relay = outbox.start(&home, &users);
+        outbox.is_handed_on(&relay, &gateway);
+        outbox.is_left(relay);
+    }
     let doctor = gateway.ask(&["doctor", "-o", "json"]).succeeds().json();
     assert_eq!(doctor["healthy"], true, "{doctor}");
 
@@ -184,6 +191,14 @@ async fn nobody_does_more_at_the_broker(users: &Users) {
         ("beat", "POST", "queues/NS.lane.default.normal/get", take()),
         ("beat", "POST", "queues/NS.dead.default/get", take()),
         ("beat", "DELETE", "queues/NS.lane.default.normal", Value::Null),
+        ("relay", "POST", "exchanges/NS.enqueue/publish", letter()),
+        ("relay", "POST", "exchanges/NS.dead/publish", letter()),
+        ("relay", "POST", "exchanges/amq.default/publish", letter()),
+        ("relay", "POST", "queues/NS.lane.default.normal/get", take()),
+        ("relay", "POST", "queues/NS.dead.default/get", take()),
+        ("relay", "PUT", "queues/NS.lane.post.normal", other()),
+        ("relay", "DELETE", "queues/NS.lane.default.normal", Value::Null),
+        ("relay", "DELETE", "queues/NS.delay.250", Value::Null),
         ("gateway", "POST", "queues/NS.lane.default.normal/get", take()),
         ("gateway", "DELETE", "queues/NS.lane.default.normal/contents", Value::Null),
         ("gateway", "DELETE", "queues/NS.lane.default.normal", Value::Null),
@@ -226,6 +241,17 @@ fn nobody_does_more_at_the_store(users: &Users) {
         ("beat", "RPUSH NS:signals:1 stop"),
         ("beat", "DEL NS:{letters}:queues"),
         ("beat", "GET NS:{lease:walk}"),
+        ("relay", "SET NS:t:{1} done"),
+        ("relay", "SET NS:r:{1} forged"),
+        ("relay", "DEL NS:e:{1}"),
+        ("relay", "GET NS:i:{1}"),
+        ("relay", "ZRANGE NS:seen 0 -1"),
+        ("relay", "SET NS:check 1"),
+        ("relay", "EVAL \"return 1\" 0"),
+        ("relay", "LRANGE NS:signals:1 0 -1"),
+        ("relay", "HVALS NS:pauses"),
+        ("relay", "GET NS:{letters}:1"),
+        ("relay", "GET NS:w:1"),
         ("worker", "HSET NS:{schedules}:entries a b"),
         ("worker", "HDEL NS:pauses mail"),
         ("worker", "SET NS:b:1 leads"),
@@ -237,6 +263,7 @@ fn nobody_does_more_at_the_store(users: &Users) {
         assert!(answer.starts_with("-NOPERM"), "{role}: {command}: {answer}");
     }
     assert_eq!(users.says("worker", "HVALS NS:pauses"), "*0");
+    assert_eq!(users.says("relay", "GET NS:e:{1}"), "$-1");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,7 +13,7 @@ const ACL: &str = include_str!("../../../../docker/redis/users.acl");
 const SETINFO: &str = "client|setinfo";
 const PASSWORD: &str = "secret";
 /// Roles of ours; who only enqueues has no business in the store.
-pub(super) const ROLES: [&str; 3] = ["gateway", "beat", "worker"];
+pub(super) const ROLES: [&str; 4] = ["gateway", "beat", "worker", "relay"];
 
 /// Everything that the files declare, for one test. The users go when it is dropped.
 pub(super) struct Users {
@@ -149,7 +149,7 @@ impl Drop for Users {
         }
         let (management, users) = (
             self.host.management.clone(),
-            ["gateway", "beat", "worker", "enqueuer"].map(|role| self.name(role)),
+            ["gateway", "beat", "worker", "relay", "enqueuer"].map(|role| self.name(role)),
         );
         let gone = async move {
             for user in users {

@@ -1,4 +1,4 @@
-//! Put tasks in on time.
+//! Puts tasks in on time.
 //!
 //! A *schedule* says when which task is due, an *occurrence* is one such instant, the *timetable* is
 //! all schedules, and a *beat* is a process that puts in what is due.

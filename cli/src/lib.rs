@@ -1,16 +1,70 @@
 //! Leveret: a task broker and a worker fleet.
 //!
-//! This crate is the front door. Programs find what they need in [`prelude`]; [`dev`] is all of it in
-//! one process with a program's own handlers, [`Program`] the whole command line with them, and the
-//! `leveret` command is [`run`]. Everything else lives in the crates below and is re-exported as
-//! [`common`], [`producer`], [`beat`], [`worker`] and [`gateway`]. Features decide what of it is
-//! compiled: `docs/programs.md` lists them.
+//! A *task* is one request to do work: of a *kind*, with *args*. A program puts it in, a *worker* runs
+//! the *handler* of its kind, now or later, and again if that fails; whoever asks is told what became
+//! of it. RabbitMQ carries the tasks and Redis remembers who is doing what. With nothing installed,
+//! both are one SQLite file, and the promises are the same.
 //!
-//! A [`prelude::Task`] is a type of args that knows its kind. To put tasks in,
-//! [`prelude::Producer`]; to perform them, [`prelude::Handlers`] and a [`prelude::Worker`], both on
-//! one [`prelude::Backend`]: RabbitMQ and Redis, or one SQLite file. What was accepted ends as done or
-//! as a dead letter, whatever is killed meanwhile; it runs at least once. How handlers are written,
-//! step by step, is in `docs/handlers.md`; here are the parts that [`dev`] puts together.
+//! # Begin here
+//!
+//! This is a whole program: a handler, and [`dev`], which is gateway, worker and beat in one process.
+//!
+//! ```no_run
+//! use leveret::prelude::*;
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize, Task)]
+//! #[task(kind = "email.welcome", queue = "mail", max_attempts = 8, timeout = "30s")]
+//! struct Welcome { user_id: u64 }
+//!
+//! async fn welcome(args: Welcome, attempt: Attempt) -> Result<String, TaskError> {
+//!     println!("attempt {} of {}", attempt.number, attempt.max);
+//!     Ok(format!("welcome, {}", args.user_id))
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), leveret::RunError> {
+//!     leveret::dev(Handlers::new().handle(welcome)).await
+//! }
+//! ```
+//!
+//! While it runs, a task is put in by a [`Producer`](prelude::Producer), by `leveret task enqueue`, or
+//! over HTTP:
+//!
+//! ```sh
+//! curl -sS http://127.0.0.1:7878/v1/tasks -H 'content-type: application/json' \
+//!   -d '{"kind":"email.welcome","args":{"user_id":7}}'
+//! ```
+//!
+//! # Reading order
+//!
+//! What most programs need is in the [`prelude`].
+//!
+//! | read | for |
+//! | --- | --- |
+//! | [`Task`](trait@prelude::Task) and its [derive](derive@prelude::Task) | args as a type that knows its kind, its queue and its retries |
+//! | [`Handlers`](prelude::Handlers) | handlers and what they can take: [`State`](prelude::State), [`Attempt`](prelude::Attempt), [`Cancel`](prelude::Cancel), [`Progress`](prelude::Progress), [`Checkpoint`](prelude::Checkpoint), [`Enqueuer`](prelude::Enqueuer) |
+//! | [`TaskError`](prelude::TaskError), [`RetryPolicy`](prelude::RetryPolicy) | what becomes of a failure |
+//! | [`Reply`](prelude::Reply) | a success with tasks that follow from it |
+//! | [`Producer`](prelude::Producer), [`EnqueueError`](prelude::EnqueueError) | putting tasks in, and asking what became of them |
+//! | [`dev`], [`Program`], [`RunError`] | all of it in one process; a program with the whole command line; why a role ended |
+//! | [`settings()`], [`Backend`](prelude::Backend), [`Worker`](prelude::Worker) | the same parts, put together by hand |
+#![cfg_attr(
+    feature = "testing",
+    doc = "| [`testing`] | tests of a program: all of it in memory, on a clock that the test moves |"
+)]
+#![cfg_attr(
+    not(feature = "testing"),
+    doc = "| `testing`, with the feature of that name | tests of a program: all of it in memory, on a clock that the test moves |"
+)]
+//! | [`producer`], [`worker`], [`beat`], [`gateway`], [`common`] | the crates below, each with a front page of its own |
+//!
+//! Step by step, with the reasons, the same is in the book: `docs/handlers.md`, `docs/programs.md`,
+//! `docs/testing.md`. The `leveret` command is [`run()`].
+//!
+//! # The parts
+//!
+//! What [`dev`] puts together, without gateway and beat:
 //!
 //! ```no_run
 //! use std::sync::Arc;
@@ -31,7 +85,7 @@
 //! }
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! let settings = leveret::common::config::Settings::default();
+//! let settings = leveret::settings()?; // leveret.toml and LEVERET_*
 //! let spawner = Spawner::new();
 //! let backend = Backend::open(&settings, "shop", Arc::new(SystemClock), &spawner).await?;
 //!
@@ -46,9 +100,22 @@
 //! stop.cancel();
 //! running.await??;
 //! backend.broker.close().await;
+//! spawner.drained().await;
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Guarantees
+//!
+//! What was accepted ends as done or as a dead letter, whatever is killed meanwhile; or, because
+//! somebody said so, as cancelled, expired, discarded or replaced. Done means performed at least once,
+//! and a second time only in the windows that `docs/guarantees.md` lists.
+//!
+//! # Features
+//!
+//! `cli`, which is on by default, is everything but `testing`. A program that only puts tasks in turns it
+//! off and asks for `config` and `servers`; `docs/programs.md` has the list, and how many crates each set
+//! compiles.
 
 #![cfg_attr(
     test,
@@ -124,7 +191,8 @@ pub use self::settings::settings;
 #[cfg(feature = "testing")]
 pub use leveret_worker::harness as testing;
 
-/// What most programs need.
+/// What most programs need, to be imported whole: `use leveret::prelude::*`. The front page says in
+/// which order to read it.
 pub mod prelude {
     pub use leveret_common::backend::Backend;
     pub use leveret_common::clock::SystemClock;

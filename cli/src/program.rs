@@ -57,6 +57,10 @@ pub async fn dev(handlers: impl IntoRegistry) -> Result<(), RunError> {
 /// Schedules that its handlers declare are put into the timetable. Where tasks of its kinds are put
 /// in by name, over HTTP for instance, they go to the queue that the type of their args names.
 ///
+/// [`main`](Self::main) is the whole command line with them, [`run`](Self::run) the same on the caller's
+/// runtime; [`dev`](Self::dev) and [`worker`](Self::worker) are one role each, for a program with a command
+/// line of its own.
+///
 /// # Examples
 /// All of it behind one command line: `shop dev`, `shop worker`, `shop task enqueue …`.
 /// ```no_run
@@ -160,7 +164,7 @@ impl Program {
 }
 
 /// Performs a command line of the command `leveret`, the program's name first, and returns the exit
-/// code.
+/// code: what the binary `leveret` is. A program with handlers is [`Program::main`].
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match read(arguments, NAME) {
         Ok(line) => finish(block_on(command::perform(line, Registry::default()))),

@@ -3,7 +3,8 @@
 use leveret_common::config::{Problems, Settings, Sources, environment, load};
 
 /// Reads `leveret.toml` in the working directory, where there is one, and the `LEVERET_*` variables of
-/// the environment, as the command `leveret` does.
+/// the environment, as the command `leveret` does. Which there are, with their defaults and limits, is
+/// in `docs/configuration.md`; a variable comes before the file.
 ///
 /// # Errors
 /// [`Problems`]: everything that is wrong with them.
@@ -21,6 +22,7 @@ use leveret_common::config::{Problems, Settings, Sources, environment, load};
 /// let producer = Producer::new(backend.clone(), leveret::producer::Options::default());
 /// producer.task("email.welcome", &7).await?;
 /// backend.broker.close().await;
+/// spawner.drained().await;
 /// # Ok(())
 /// # }
 /// ```

@@ -24,28 +24,32 @@ pub enum Purpose {
     Enqueue,
 }
 
-/// Everything a role needs to reach the outside: the seams, the clock and what is shared.
+/// Everything a role needs to reach the outside: the seams, the clock and what is shared. Cheap to
+/// clone; clones share everything.
+///
+/// [`open`](Self::open) makes one as the settings say: of RabbitMQ and Redis where they name both, else of
+/// one SQLite file.
 #[derive(Clone)]
 pub struct Backend {
     /// Whose names these are.
     pub namespace: Namespace,
     /// Moves tasks.
     pub broker: Arc<dyn Broker>,
-    /// Decides.
+    /// Decides who may run a task, and remembers how it ended.
     pub ledger: Arc<dyn Ledger>,
-    /// Answers questions.
+    /// Answers questions about tasks.
     pub records: Arc<dyn Records>,
-    /// Says who lives.
+    /// Says which workers live.
     pub fleet: Arc<dyn Fleet>,
-    /// Gives rights out for a while.
+    /// Gives leases out: rights that end by themselves.
     pub leases: Arc<dyn Leases>,
-    /// Carries what operators ask.
+    /// Carries what operators ask of workers, and remembers which queues are paused.
     pub signals: Arc<dyn Signals>,
     /// Describes dead letters.
     pub letters: Arc<dyn Letters>,
     /// Keeps the timetable.
     pub schedules: Arc<dyn Schedules>,
-    /// What can be looked at when something is wrong.
+    /// What looks at itself when somebody asks `leveret doctor`.
     pub patients: Vec<Arc<dyn Diagnose>>,
     /// Tells the time.
     pub clock: SharedClock,

@@ -17,15 +17,26 @@
 //! | [`backend`] | the one place that chooses between these |
 //! | [`desk`] | dead letters: how they are read and replayed |
 //!
-//! Beside them stand what is needed in one place only: `config` (feature `config`), [`clock`],
-//! [`spawn`], [`telemetry`], [`failpoint`], and the `testkit` (feature of that name) with the
-//! suites that every backend has to pass.
+//! Beside them stand:
+//!
+//! | module | has |
+//! | --- | --- |
+//! | `config` (feature `config`) | what can be set, from file, environment and flags |
+//! | [`clock`], [`spawn`] | the one place that reads the clock, the one that starts what runs beside |
+//! | [`duration`], [`size`], [`filter`] | what people write: `1h30m`, `64KiB`, `kind:email.* age>1h` |
+//! | [`shape`], `address` (feature `address`) | which args a kind takes, which addresses a worker may call |
+//! | [`telemetry`], [`diagnose`] | logs and metrics, what `leveret doctor` finds |
+//! | [`decorator`], [`failpoint`] | what is the same around every seam, where tests stop the process |
+//! | `embedded` (feature `embedded`) | broker and store in one SQLite file |
+//! | `testkit` (feature `testkit`) | the suites that every backend has to pass |
 //!
 //! # Guarantees
 //!
-//! The order of steps that keeps an accepted task from being lost is [`ledger`]'s. The cleanliness of
-//! outgoing headers is [`envelope`]'s. That the same text means the same id everywhere is [`id`]'s. The
-//! limits of each buffer are `config`'s.
+//! Who may run a task, and that the same outcome is published once it is decided, is [`ledger`]'s; the
+//! order of steps on which safety stands is the worker's (`leveret_worker::settle::journey`). The
+//! cleanliness of outgoing headers is [`envelope`]'s. That the same text means the same id everywhere is
+//! [`id`]'s. The limits of each buffer are `config`'s. Rules with a letter and a number (C1, L4) are those
+//! of `docs/guarantees.md`.
 //!
 //! # Examples
 //!

@@ -188,7 +188,7 @@ pub enum Class {
     /// The ordinary class.
     #[default]
     Normal,
-    /// After all others, but never starved.
+    /// After all others; it starves only where a worker is told to be strict (`worker.picker`).
     Low,
 }
 

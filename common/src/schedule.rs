@@ -149,9 +149,9 @@ pub struct Misfire {
 }
 
 impl Misfire {
-    /// A minute.
+    /// How late an occurrence counts as missed, unless the schedule says otherwise: a minute.
     pub const AFTER: Duration = Duration::from_secs(60);
-    /// Thirty days.
+    /// How late one is still put in, unless the schedule says otherwise: thirty days.
     pub const WINDOW: Duration = Duration::from_secs(30 * 86_400);
     /// Most missed occurrences that are put in, unless the schedule says otherwise.
     pub const MAX: u32 = 100;
@@ -174,9 +174,9 @@ impl Default for Misfire {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MisfirePolicy {
-    /// None.
+    /// None of them.
     Skip,
-    /// The latest, unless one that is not missed is put in at the same time.
+    /// The latest, unless one that is not missed is put in at the same time. The default.
     #[default]
     Latest,
     /// All within the window, the newest `max` of them, in their order.
@@ -187,7 +187,7 @@ pub enum MisfirePolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Overlap {
-    /// It is put in all the same.
+    /// It is put in all the same. The default.
     #[default]
     Allow,
     /// It is left out.

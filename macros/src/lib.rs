@@ -1,10 +1,11 @@
 //! The derive `Task`: writes the `impl` of the trait of the same name, and nothing that could not be
 //! written by hand.
 //!
-//! [`attributes`] reads and checks `#[task(…)]`, [`rules`] holds the rules of names and durations,
-//! [`write`] makes the code. What is wrong is a compile error at its place that says what is allowed,
-//! all of it at once. Guards that the rules are those of `leveret-common`, which a test compares: a
-//! proc-macro that imported that crate would have it compiled a second time.
+//! Programs find it as `leveret::prelude::Task`; [`macro@Task`] has the attributes. Inside, `attributes`
+//! reads and checks `#[task(…)]`, `rules` holds the rules of names and durations, `write` makes the code.
+//! What is wrong is a compile error at its place that says what is allowed, all of it at once. Guards
+//! that the rules are those of `leveret-common`, which a test compares: a proc-macro that imported that
+//! crate would have it compiled a second time.
 
 #![cfg_attr(
     test,
@@ -54,13 +55,15 @@ pub fn task(input: TokenStream) -> TokenStream {
     derive(input, &Place { root: quote!(::leveret), below: quote!(producer::task) })
 }
 
-/// Is the derive `Task` of `leveret-producer`.
+/// Writes the `impl` of `Task` for a type of args, as [`macro@Task`] does and with the same attributes, in a
+/// program that has `leveret-producer` and not `leveret`. That crate calls it `Task`.
 #[proc_macro_derive(TaskInProducer, attributes(task))]
 pub fn task_in_producer(input: TokenStream) -> TokenStream {
     derive(input, &Place { root: quote!(::leveret_producer), below: quote!(task) })
 }
 
-/// Is the derive `Task` of `leveret-worker`.
+/// Writes the `impl` of `Task` for a type of args, as [`macro@Task`] does and with the same attributes, in a
+/// program that has `leveret-worker` and not `leveret`. That crate calls it `Task`.
 #[proc_macro_derive(TaskInWorker, attributes(task))]
 pub fn task_in_worker(input: TokenStream) -> TokenStream {
     derive(input, &Place { root: quote!(::leveret_worker), below: quote!(task) })

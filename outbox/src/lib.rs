@@ -6,8 +6,9 @@
 //! The [`relay`] hands committed rows to the broker, and ends each only after the broker has
 //! confirmed it; the id is fixed in the row, so whatever is handed on twice is one task.
 //!
-//! Read `schema`, `entry`, then `relay`. Knows two databases, each in a module of its own, and of
-//! the rest only the producer: nothing here performs a task.
+//! Read [`schema`], [`postgres`] or [`sqlite`], then [`relay`]; `docs/outbox.md` goes through it step by
+//! step. Knows two databases, each in a module of its own, and of the rest only the producer: nothing here
+//! performs a task.
 
 #![cfg_attr(
     test,

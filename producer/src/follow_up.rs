@@ -28,7 +28,7 @@ use crate::request::Request;
 
 /// Most follow-ups that go with one success.
 pub const MAX_FOLLOW_UPS: usize = 100;
-/// Most bytes of args in all of them together.
+/// Most bytes of args in all follow-ups of one success together: 1 MiB.
 pub const MAX_FOLLOW_UP_BYTES: usize = 1 << 20;
 
 /// Enqueues on behalf of one attempt of a task. Cheap to clone; clones count together.
@@ -52,13 +52,13 @@ struct Parent {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FollowUpError {
-    /// There are too many of them.
+    /// There are so many of them, more than [`MAX_FOLLOW_UPS`].
     #[error(
         "there are {0} follow-ups; at most {MAX_FOLLOW_UPS} go with a success: enqueue more \
          during the run"
     )]
     TooMany(usize),
-    /// They are too large together.
+    /// They have so many bytes of args together, more than [`MAX_FOLLOW_UP_BYTES`].
     #[error(
         "the follow-ups have {0} bytes of args; at most {MAX_FOLLOW_UP_BYTES} go with a success: \
          enqueue more during the run"

@@ -3,10 +3,23 @@
 //! A [`Task`] is what a sender wants as a type, a [`Request`] the same in the sender's words. [`Producer`] checks it, gives it an
 //! id, publishes it and answers [`Accepted`] once the broker has it safe; [`EnqueueError`] says
 //! what is known when it does not. A handler enqueues through an [`Enqueuer`], a program in any
-//! language writes a [`Submission`]. Read `request`, `draft`, `producer`, `bulk`, in this order.
+//! language writes a [`Submission`].
 //!
 //! Guards the promise that *accepted* means *confirmed*: nothing is remembered about a task, and
 //! no repetition is recognised, before the broker confirmed it. This crate performs no task.
+//!
+//! # Reading order
+//!
+//! | read | for |
+//! | --- | --- |
+//! | [`task`] | args as a type that knows its kind, by derive or by hand |
+//! | [`Request`], [`Enqueue`] | what can be said of one task, and its limits |
+//! | [`Producer`], [`Options`] | putting tasks in, one or many; asking, waiting, cancelling |
+//! | [`Accepted`], [`EnqueueError`] | what is known afterwards, and whether to repeat |
+//! | [`Enqueuer`], [`FollowUpError`] | the same out of a handler |
+//! | [`Submission`], [`Written`], [`fields`], [`nearest`] | requests as people write them: over HTTP, in an outbox |
+//!
+//! # Examples
 //!
 //! ```no_run
 //! # use leveret_producer::{EnqueueError, Options, Producer};
@@ -65,5 +78,4 @@ pub use self::request::Request;
 pub use self::submission::Submission;
 pub use self::task::{Defaults, Task};
 pub use self::written::Written;
-/// Writes the `impl` of the trait [`Task`](trait@Task), see [`leveret_macros::Task`].
 pub use leveret_macros::TaskInProducer as Task;

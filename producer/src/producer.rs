@@ -67,6 +67,11 @@ pub struct Accepted {
 }
 
 /// Puts tasks in. Cheap to clone; clones share everything.
+///
+/// Made with [`new`](Self::new). [`enqueue`](Self::enqueue) puts in a task whose args have a type,
+/// [`task`](Self::task) one of a kind that is named, [`enqueue_all`](Self::enqueue_all) many;
+/// [`check`](Self::check) sends nothing. [`find`](Self::find) and [`wait`](Self::wait) ask what became of
+/// one, [`cancel`](Self::cancel) stops it.
 #[derive(Clone)]
 pub struct Producer {
     shared: Arc<Shared>,
@@ -86,13 +91,14 @@ impl Producer {
         Self { shared: Arc::new(Shared { backend, options, labels }) }
     }
 
-    /// Begins to enqueue a task of `kind`; awaiting it sends it.
+    /// Begins to enqueue a task of `kind`; awaiting it sends it, as with [`enqueue`](Self::enqueue).
     pub fn task(&self, kind: impl Into<String>, args: &(impl Serialize + ?Sized)) -> Enqueue<'_> {
         self.enqueue(Request::new(kind, args))
     }
 
-    /// Begins to enqueue a [`Task`](crate::Task), or what a [`Request`] asks for; awaiting it
-    /// sends it.
+    /// Begins to enqueue a [`Task`](crate::Task), or what a [`Request`] asks for; awaiting it sends
+    /// it, and answers once the broker has it safe. [`Enqueue`] says what can be added before, and
+    /// what to do where no answer comes.
     pub fn enqueue(&self, task: impl Into<Request>) -> Enqueue<'_> {
         Enqueue { sender: Sender::Producer(self), request: task.into() }
     }

@@ -17,7 +17,10 @@ use crate::error::Problem;
 use crate::producer::Enqueue;
 use crate::task::Shaped;
 
-/// A task to enqueue.
+/// A task to enqueue: its kind, its args and what its sender says of it. What is not said is as the
+/// type of the args has it ([`Defaults`](crate::Defaults)), then as the configuration has it.
+///
+/// Nothing is checked before it is enqueued, or asked for by [`Producer::check`](crate::Producer::check).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     pub(crate) kind: String,

@@ -28,7 +28,8 @@ const FIELDS: [&str; 12] = [
     "tags",
 ];
 
-/// What was read, and what is wrong with it already.
+/// A task as a sender writes it in JSON, the body of `POST /v1/tasks`: what was read, and what is wrong
+/// with it already.
 #[derive(Debug)]
 pub struct Submission {
     /// The request, without the fields that are wrong.

@@ -66,8 +66,8 @@ pub trait Task {
     /// Names that the kind had before: a worker performs tasks of these names, too.
     const ALIASES: &'static [&'static str] = &[];
 
-    /// Fields whose content is shown to nobody: not in the error of args that do not fit. The
-    /// derive leaves them out of `Debug`, too.
+    /// Fields whose content is kept out of the error of args that do not fit; the derive keeps it out of
+    /// `Debug`, too. The task itself carries it, for whoever may read that.
     const REDACTED: &'static [&'static str] = &[];
 
     /// Returns how tasks of the kind are treated where nobody says otherwise.

@@ -13,7 +13,10 @@ use serde_json::{Map, Value};
 use crate::error::{Problem, Problems};
 use crate::request::{Args, Request};
 
-/// A request in three parts.
+/// A request as JSON, in the three parts in which an outbox keeps it. [`Submission::read`] reads it back,
+/// once they are one object.
+///
+/// [`Submission::read`]: crate::Submission::read
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
     /// The kind.

@@ -7,32 +7,37 @@ use leveret_producer::Options;
 
 use crate::settle::journey::Length;
 
-/// Settings of one worker.
+/// Settings of one worker: of each its default, and the key that sets it for a role of `leveret` or of a
+/// program with its command line.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// How many tasks run at once, until somebody asks for another number; each lane prefetches at
-    /// most as many.
+    /// How many tasks run at once, until somebody asks for another number (`worker.slots`); 16. Each
+    /// lane prefetches at most as many.
     pub slots: usize,
-    /// The queues it serves.
+    /// The queues it serves (`worker.queues`); `default`.
     pub queues: Vec<QueueName>,
-    /// The classes it serves, each with its share.
+    /// The classes it serves, each with its share (`worker.classes`, `worker.weights`); all, with 8, 4,
+    /// 2 and 1.
     pub classes: Vec<(Class, u32)>,
-    /// Whether a more urgent class always goes first, so that shares do not count.
+    /// Whether a more urgent class always goes first, so that shares do not count, and a less urgent
+    /// one may starve (`worker.picker`); false.
     pub strict: bool,
-    /// How long running tasks may go on once a drain has begun.
+    /// How long running tasks may go on once a drain has begun (`worker.grace`); 25 s.
     pub grace: Duration,
-    /// How often claims are renewed.
+    /// How often claims are renewed (`worker.heartbeat`); 5 s.
     pub heartbeat: Duration,
-    /// How long claims live without renewal; at least three heartbeats.
+    /// How long claims live without renewal (`worker.heartbeat_ttl`); 15 s, and at least three
+    /// heartbeats. Workers judge each other by it: give all of a namespace the same.
     pub heartbeat_ttl: Duration,
-    /// How many crashes of its worker a task may cause before it is dead.
+    /// How many crashes of its worker a task may cause before it is dead (`worker.max_crashes`); 3.
     pub max_crashes: u32,
-    /// The time between a task's soft and hard limit.
+    /// The time between a task's soft limit, at which its handler is asked to stop, and its hard one, at
+    /// which it is dropped (`worker.soft_grace`); 5 s.
     pub soft_grace: Duration,
-    /// How long the ledger remembers an outcome.
+    /// How long the ledger remembers an outcome (`retention.done`); 1 h.
     pub retention: Duration,
     /// How long the broker lets a delivery be unsettled before it closes the channel: RabbitMQ's
-    /// `consumer_timeout`.
+    /// `consumer_timeout` (`broker.consumer_timeout`); 30 min.
     pub consumer_timeout: Duration,
     /// How tasks are put in that handlers enqueue.
     pub enqueue: Options,

@@ -123,7 +123,7 @@ fn resident_memory() -> u64 {
     kib.map_or(0, |kib| kib.saturating_mul(1_024))
 }
 
-/// How long a drained worker tries to take its heartbeat away.
+/// How long a drained worker tries to take its heartbeat away: a second. Left there, it ends by itself.
 pub const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

@@ -13,14 +13,20 @@
 //! | [`fetch`] | from lanes to slots |
 //! | [`settle`] | from a delivery to its ack; the safety of Leveret is in [`settle::journey`] |
 //! | [`execute`], [`decide`] | one attempt, and what it means |
+//! | [`slot`] | how many run at once, and who has to run alone |
 //! | [`heartbeat`], [`contact`] | who lives |
 //! | [`control`] | what operators ask |
+//! | [`lanes`], [`shared`] | what these parts know in common |
 //! | `harness`, with the feature `testing` | the same pipeline a step at a time, for the tests of programs |
+//!
+//! A program needs the first two rows. The rest is for whoever wants to know why a task is where it is;
+//! rules with a letter and a number (C1, L4) are those of `docs/guarantees.md`.
 //!
 //! # Guarantees
 //!
-//! An accepted task ends as done or as a dead letter, whatever is killed; it runs
-//! again only in the windows that `docs/guarantees.md` lists. A drain and a shutdown charge no attempt.
+//! An accepted task ends as done or as a dead letter, whatever is killed, unless somebody cancels it or
+//! its time to start is over; it runs again only in the windows that `docs/guarantees.md` lists. A drain
+//! and a shutdown charge no attempt.
 //!
 //! # Examples
 //!
@@ -75,8 +81,6 @@ pub use self::config::Config;
 pub use self::handler::{Execution, Handler, Handlers, Kind, Registry, Reply, TaskError};
 pub use self::status::Status;
 pub use self::worker::{Worker, WorkerError};
-/// Writes the `impl` of the trait [`Task`](trait@Task), see [`leveret_macros::Task`].
 pub use leveret_macros::TaskInWorker as Task;
-/// The trait of typed args, and what belongs to it.
 pub use leveret_producer::task;
 pub use leveret_producer::task::Task;

@@ -32,6 +32,9 @@ const LOOK_FOR_STALE: Duration = Duration::from_secs(5);
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Performs tasks until it is told to stop.
+///
+/// Made with [`new`](Self::new), run with [`run`](Self::run); [`status`](Self::status) is for probes, and taken
+/// before. The front page of `leveret` has a whole example.
 pub struct Worker {
     shared: Arc<Shared>,
     /// The handlers' own threads; taken at the end of a run.

@@ -27,6 +27,15 @@ const TRY_EACH: Duration = Duration::from_millis(50);
 
 /// Puts occurrences in when they are due, until it is told to stop. Any number of beats may run
 /// beside each other.
+///
+/// # Examples
+/// ```no_run
+/// use leveret_beat::engine::{Beat, Config};
+///
+/// # async fn example(producer: leveret_producer::Producer, stop: tokio_util::sync::CancellationToken) {
+/// Beat::new(producer, Config::default()).run(stop).await;
+/// # }
+/// ```
 pub struct Beat {
     producer: Producer,
     config: Config,

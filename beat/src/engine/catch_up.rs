@@ -2,7 +2,7 @@
 //!
 //! A pure function of the schedule, of how far it has got and of the time, so that two leaders
 //! decide alike. Bounded, however long nobody looked: occurrences that are left out are never
-//! listed, and no more are put in at a time than is asked for (I20).
+//! listed, and no more are put in at a time than is asked for.
 
 use std::time::Duration;
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-/// The longest lead: what a worker waits for itself, so that a task is never early.
+/// The longest lead, 250 ms: what a worker waits for itself, so that a task is never early.
 pub const LONGEST_LEAD: Duration = Duration::from_millis(250);
-/// The shortest lease. Below it a slow store would change the leader all the time.
+/// The shortest lease, 200 ms. Below it a slow store would change the leader all the time.
 pub const SHORTEST_LEASE: Duration = Duration::from_millis(200);
 
 /// Settings of one beat.

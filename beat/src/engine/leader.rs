@@ -1,6 +1,6 @@
 //! The right to lead: asked for, kept and given back; and whether it is held at this moment.
 //!
-//! Guards that any doubt means "not leader" (I21): an error, a late answer, and above all a deadline
+//! Guards that any doubt means "not leader": an error, a late answer, and above all a deadline
 //! by this process's own clock, counted from before the request, after which [`Leadership`] says no
 //! by itself, also while a renewal hangs or after the process was stopped for a while. Safety does
 //! not rest on it: two that lead do no harm.

@@ -4,7 +4,7 @@
 //! `catch_up` (what becomes of what was missed), `lead` (how long before it is due an occurrence is
 //! handed to the broker). `leader` keeps the right to act. Safety does not rest on that right: the
 //! task of an occurrence has one id, whoever puts it in, and a schedule's position moves by
-//! compare-and-set, after the broker's confirm (I19, I21).
+//! compare-and-set, after the broker's confirm.
 
 mod agenda;
 mod announcing;

@@ -1,8 +1,8 @@
 //! An expression, and the instants it names.
 //!
 //! Five fields as in crontab(5), six or seven as in Quartz, words (`@daily`), intervals
-//! (`every 90s`) and single instants (`at 2027-01-01T09:00`). [`syntax`] reads them, [`wall`] finds
-//! the next wall-clock time that a list of fields names, and [`firing`] which instant that is in a
+//! (`every 90s`) and single instants (`at 2027-01-01T09:00`). `syntax` reads them, `wall` finds
+//! the next wall-clock time that a list of fields names, and `firing` which instant that is in a
 //! zone. Nothing here reads a clock. Guards that the answer is strictly later than the instant asked
 //! about, that it is the same for everybody who asks, that it is found in bounded time, and that an
 //! expression which was accepted is due at some time.

@@ -27,6 +27,12 @@ pub(crate) use self::plan::{Planner, counted};
 pub const PAGE: usize = 1_000;
 
 /// The timetable of one namespace. Cheap to clone; clones share everything.
+///
+/// Made with [`new`](Self::new). [`list`](Self::list), [`show`](Self::show), [`next`](Self::next) and
+/// [`occurrences`](Self::occurrences) look; [`create`](Self::create), [`replace`](Self::replace),
+/// [`delete`](Self::delete), [`pause`](Self::pause) and [`resume`](Self::resume) change one schedule;
+/// [`plan`](Self::plan), [`apply`](Self::apply) and [`reconcile`](Self::reconcile) have it hold what a
+/// source wants; [`run_now`](Self::run_now) and [`backfill`](Self::backfill) put tasks in beside the clock.
 #[derive(Clone)]
 pub struct Timetable {
     producer: Producer,

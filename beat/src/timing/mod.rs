@@ -23,7 +23,7 @@ use self::exclusion::Exclusions;
 use crate::definition::instant;
 use crate::expression::{Expression, zone};
 
-/// The greatest jitter.
+/// The greatest jitter: seven days.
 pub const MAX_JITTER: Duration = Duration::from_secs(7 * 86_400);
 /// Most exclusions of a schedule.
 pub const MAX_EXCLUSIONS: usize = 1_000;

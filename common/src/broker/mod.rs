@@ -117,6 +117,9 @@ pub trait Broker: Send + Sync + 'static {
 
     /// Opens a consumer of `place` that holds at most `prefetch` (≥ 1) unsettled deliveries.
     ///
+    /// # Errors
+    /// When the broker cannot be reached, or has something else under the name of the place.
+    ///
     /// # Cancel safety
     /// Dropped, no consumer stays behind.
     async fn consume(&self, place: &Place, prefetch: u16)
@@ -125,11 +128,17 @@ pub trait Broker: Send + Sync + 'static {
     /// Looks at each place without touching what rests there; a place that was never used is
     /// empty.
     ///
+    /// # Errors
+    /// When the broker cannot be asked.
+    ///
     /// # Cancel safety
     /// Reads only.
     async fn survey(&self, places: &[Place]) -> Result<Vec<Survey>, BrokerError>;
 
     /// Tells whether the broker is reachable and takes publishes.
+    ///
+    /// # Errors
+    /// What keeps it from taking them.
     ///
     /// # Cancel safety
     /// Reads only.

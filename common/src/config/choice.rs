@@ -1,7 +1,7 @@
 //! Values that are chosen from a closed set of words.
 //!
 //! Responsible for the sets and their spelling. Reading one from a file or a variable is
-//! [`super::value`]'s.
+//! `value`'s.
 
 use crate::name::Class;
 
@@ -34,7 +34,7 @@ pub enum LogLevel {
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogFormat {
-    /// Text.
+    /// As the program sees fit: text.
     #[default]
     Auto,
     /// Text for people.

@@ -1,6 +1,6 @@
 //! The form of a key's value: how it is read, where it goes, how it is shown and explained.
 //!
-//! Responsible for the step between [`super::value`]'s readers and the fields of `Settings`.
+//! Responsible for the step between `value`'s readers and the fields of `Settings`.
 //! Form and field are one item, so a key cannot read one type and write another.
 
 use std::net::SocketAddr;

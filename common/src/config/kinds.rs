@@ -37,7 +37,8 @@ pub const MAX_ALLOWED: usize = 64;
 /// The fewest characters of a secret that requests are signed with.
 pub const MIN_SECRET: usize = 16;
 
-/// A kind that a program performs, or whoever answers at a URL.
+/// A kind that a program performs, or whoever answers at a URL. [`KIND_KEYS`] has the limits of each
+/// field, and what holds where it is left out.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct KindSettings {
     /// The program and its arguments; empty for a kind of `http`.

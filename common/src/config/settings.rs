@@ -16,6 +16,9 @@ use crate::name::{Class, KindName, Namespace, QueueName};
 use crate::size::ByteSize;
 
 /// Everything that can be set, in the order of the file.
+///
+/// Each field is a key: [`KEYS`](super::KEYS) has its default, its limits and what it does, and so has
+/// `docs/configuration.md`. [`load`](super::load) reads all of it from file, environment and flags.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// What separates this installation from others on the same servers.
@@ -46,7 +49,7 @@ pub struct Settings {
     pub celery: CelerySettings,
     /// Log output.
     pub log: LogSettings,
-    /// Kinds that are performed by a program, bound in the file.
+    /// Kinds that are bound in the file: performed by a program, or by whoever answers at a URL.
     pub kinds: BTreeMap<KindName, KindSettings>,
 }
 

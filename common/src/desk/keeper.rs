@@ -91,7 +91,7 @@ impl Keeper {
     /// Looks after the queues until `stop` is cancelled.
     ///
     /// # Cancel safety
-    /// As a walk's.
+    /// As [`Desk::walk`](super::Desk::walk).
     pub async fn run(mut self, stop: CancellationToken) {
         loop {
             // Not all keepers at once.
@@ -112,7 +112,7 @@ impl Keeper {
     /// When broker or store do not answer; one queue's trouble is told after all were looked at.
     ///
     /// # Cancel safety
-    /// As a walk's.
+    /// As [`Desk::walk`](super::Desk::walk).
     pub async fn look(&mut self, stop: &CancellationToken) -> Result<(), DeskError> {
         let states = match self.states().await {
             Ok(states) => states,

@@ -1,4 +1,7 @@
 //! What a dead letter is: read from a message, and turned back into a task. Pure.
+//!
+//! A *stray* is a message among the dead letters that the broker moved there by itself, past its delivery
+//! limit: nobody decided that it is dead.
 
 use crate::broker::{Destination, Publish};
 use crate::clock::Millis;

@@ -200,7 +200,7 @@ impl Desk {
     ///
     /// # Cancel safety
     /// Dropped, letters in hand return to the queue; some may then be there twice. The lease ends
-    /// by itself after 30 s.
+    /// by itself after its length.
     pub async fn walk(
         &self,
         queue: &QueueName,

@@ -31,7 +31,8 @@ pub enum DeadReason {
     TooLarge,
     /// It took its worker down as often as the crash limit allows.
     Poison,
-    /// It was sent through the foreign door to a lane that nobody declared.
+    /// It was sent through the exchange for other languages, `leveret.enqueue`, to a lane that nobody
+    /// declared.
     Unroutable,
     /// The args do not have the shape that the handler takes.
     Schema,

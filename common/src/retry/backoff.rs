@@ -46,11 +46,11 @@ pub enum Backoff {
 }
 
 impl Backoff {
-    /// Delay after the first attempt where a policy names none.
+    /// Delay after the first attempt where a policy names none: a second.
     pub const DEFAULT_BASE: Duration = Duration::from_secs(1);
     /// Growth of an exponential backoff where a policy names none.
     pub const DEFAULT_FACTOR: f64 = 2.0;
-    /// Longest delay where a policy names none.
+    /// Longest delay where a policy names none: ten minutes.
     pub const DEFAULT_MAX: Duration = Duration::from_secs(600);
 
     /// Returns the delay before jitter after attempt number `attempt` (counted from 1) failed.

@@ -24,7 +24,7 @@ pub use table::PolicyError;
 
 /// The most attempts a policy may allow.
 pub const MAX_ATTEMPTS: u32 = 1_000;
-/// Attempts where a policy names none. With the default backoff they span about two minutes:
+/// Attempts where a policy names none. With the default backoff and jitter they span one to two minutes:
 /// long enough for a restart next door, short enough that a person sees the dead letter.
 pub const DEFAULT_ATTEMPTS: u32 = 8;
 /// The class in [`RetryPolicy::rules`] that stands for every class without a rule of its own.

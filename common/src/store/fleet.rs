@@ -130,6 +130,10 @@ pub enum Liveness {
 }
 
 /// Says who lives.
+///
+/// # Errors
+/// Each method fails with a [`StoreError`] where the store cannot be asked, or refuses;
+/// [`StoreError::retryable`] tells whether to ask again.
 #[async_trait]
 pub trait Fleet: Send + Sync + 'static {
     /// Writes a heartbeat that ends by itself after `ttl`.

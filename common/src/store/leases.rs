@@ -22,6 +22,10 @@ pub struct Lease {
 }
 
 /// Gives leases out.
+///
+/// # Errors
+/// Each method fails with a [`StoreError`] where the store cannot be asked, or refuses;
+/// [`StoreError::retryable`] tells whether to ask again.
 #[async_trait]
 pub trait Leases: Send + Sync + 'static {
     /// Takes the lease called `name` for `ttl`; nothing when somebody else holds it. A holder that

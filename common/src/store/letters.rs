@@ -18,7 +18,7 @@ use crate::name::QueueName;
 
 /// Most bytes of args that a description holds; `args_size` tells how many there are.
 pub const MAX_ARGS_SHOWN: usize = 4 * 1024;
-/// How long a description is kept after it was last written; a walk writes it anew.
+/// How long a description is kept after it was last written: 90 days. A walk writes it anew.
 pub const LETTER_TTL: Duration = Duration::from_secs(90 * 86_400);
 
 /// A dead letter, described.
@@ -84,6 +84,10 @@ pub struct Gone {
 }
 
 /// Describes dead letters.
+///
+/// # Errors
+/// Each method fails with a [`StoreError`] where the store cannot be asked, or refuses;
+/// [`StoreError::retryable`] tells whether to ask again.
 #[async_trait]
 pub trait Letters: Send + Sync + 'static {
     /// Describes letters. Of one task only the newest, by [`Letter::order`], is described.

@@ -210,6 +210,10 @@ pub struct TaskRecord {
 }
 
 /// Answers questions about tasks.
+///
+/// # Errors
+/// Each method fails with a [`StoreError`] where the store cannot be asked, or refuses;
+/// [`StoreError::retryable`] tells whether to ask again.
 #[async_trait]
 pub trait Records: Send + Sync + 'static {
     /// Remembers what was accepted; the first record of a task stays, because a repeated enqueue

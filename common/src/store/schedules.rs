@@ -1,7 +1,7 @@
 //! The schedules seam: the timetable, how far each schedule has got, and which beats live.
 //!
 //! Decides nothing about time. Two beats that both believe that they lead do no harm here: the
-//! state of a schedule moves by compare-and-set, and an older epoch changes nothing (I21). A wipe of
+//! state of a schedule moves by compare-and-set, and an older epoch changes nothing. A wipe of
 //! the store forgets what was made at run time; a beat that lives writes it again from its memory,
 //! which [`Changes::incarnation`] tells it to do.
 
@@ -265,6 +265,10 @@ pub struct TimetableFile {
 }
 
 /// Keeps the timetable.
+///
+/// # Errors
+/// Each method fails with a [`StoreError`] where the store cannot be asked, or refuses;
+/// [`StoreError::retryable`] tells whether to ask again.
 #[async_trait]
 pub trait Schedules: Send + Sync + 'static {
     /// Lists at most `most` schedules by name (byte order), from the beginning or behind a name;

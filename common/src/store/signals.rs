@@ -16,7 +16,7 @@ use crate::name::QueueName;
 
 /// Most signals that wait for one worker; the oldest go first.
 pub const MAX_SIGNALS: usize = 1_000;
-/// How long a signal waits for its worker.
+/// How long a signal waits for its worker: a minute.
 pub const SIGNAL_TTL: Duration = Duration::from_secs(60);
 
 /// Something asked of one worker.
@@ -58,6 +58,10 @@ pub struct Pause {
 }
 
 /// Carries signals and remembers pauses.
+///
+/// # Errors
+/// Each method fails with a [`StoreError`] where the store cannot be asked, or refuses;
+/// [`StoreError::retryable`] tells whether to ask again.
 #[async_trait]
 pub trait Signals: Send + Sync + 'static {
     /// Leaves signals for a worker, at most [`MAX_SIGNALS`], for [`SIGNAL_TTL`].

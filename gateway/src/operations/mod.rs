@@ -75,7 +75,13 @@ impl Default for Known {
     }
 }
 
-/// The operations on one backend. Cheap to clone; clones share everything.
+/// The operations on one backend, made with [`new`](Self::new). Cheap to clone; clones share everything.
+///
+/// About one task: [`enqueue`](Self::enqueue), [`task`](Self::task), [`explain`](Self::explain),
+/// [`cancel`](Self::cancel). About dead letters: [`letters`](Self::letters), [`letter`](Self::letter),
+/// [`replay_letter`](Self::replay_letter), [`walk`](Self::walk). About queues: [`queues`](Self::queues),
+/// [`pause`](Self::pause). About workers: [`workers`](Self::workers), [`ask_workers`](Self::ask_workers).
+/// About schedules: [`schedules`](Self::schedules) and its neighbours. About all: [`doctor`](Self::doctor).
 #[derive(Clone)]
 pub struct Operations {
     shared: Arc<Shared>,

@@ -1,7 +1,7 @@
 //! The relay: takes committed rows, hands them to the broker, ends each once the broker has
 //! confirmed it.
 //!
-//! What a row is and where it lies is a [`source`]'s matter; there is one for each database. Guards
+//! What a row is and where it lies is a `source`'s matter; there is one for each database. Guards
 //! that nothing is lost and nothing doubled: a row is ended only after the confirm, and whoever
 //! takes it again hands on the same id. A row that can never be accepted is set aside with the
 //! reason, a row in trouble waits by itself and holds up no other, and while the broker is away
@@ -36,11 +36,12 @@ pub use self::status::Status;
 /// What a relay is told once.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// How many rows are taken at once (`relay.batch`).
+    /// How many rows are taken at once (`relay.batch`); 500.
     pub batch: u32,
-    /// How often it looks by itself (`relay.poll`).
+    /// How often it looks by itself (`relay.poll`); a second.
     pub poll: Duration,
-    /// How long rows are kept that were handed on (`outbox.kept`); zero deletes them at once.
+    /// How long rows are kept that were handed on (`outbox.kept`); zero, which deletes them
+    /// at once.
     pub kept: Duration,
 }
 

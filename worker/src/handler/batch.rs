@@ -23,7 +23,7 @@ use super::args::Reader;
 use super::extract::Cancel;
 use super::{Execution, ExtractAll, Function, Handler, IntoReply, Reply, TaskError};
 
-/// How tasks are gathered for a batch handler.
+/// How tasks are gathered for a batch handler, see [`Handlers::handle_batch`](super::Handlers::handle_batch).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Batch {
     most: usize,
@@ -31,7 +31,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Gathers at most so many tasks, for at most a second.
+    /// Gathers at most so many tasks, for at most a second: [`within`](Self::within) sets another wait.
     ///
     /// Each of them takes a slot while it waits: a worker with fewer slots than this never fills a
     /// batch. 0 counts as 1.
@@ -49,7 +49,7 @@ impl Batch {
     }
 }
 
-/// What a batch handler can take instead of what single attempts have.
+/// The executions of a batch: what its handler can take instead of what single attempts have.
 #[derive(Debug, Clone)]
 pub struct Batched {
     /// The executions, in the order of the args.

@@ -65,12 +65,13 @@ impl TaskError {
         Self::Failed { class: class.into(), message: message.into() }
     }
 
-    /// Creates a failure that is retried after exactly `after`.
+    /// Creates a failure of class `error` that is retried after exactly `after`, attempts permitting.
     pub fn retry_in(after: Duration, message: impl Into<String>) -> Self {
         Self::RetryIn { after, class: "error".to_owned(), message: message.into() }
     }
 
-    /// Creates a failure that must not be tried again.
+    /// Creates a failure of class `error` that must not be tried again: the task is a dead letter, whatever
+    /// its policy says.
     pub fn dead(message: impl Into<String>) -> Self {
         Self::Dead { class: "error".to_owned(), message: message.into() }
     }

@@ -28,6 +28,9 @@ const USUAL_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The handlers of a program, with the state that those added next can take.
 ///
+/// Adding one never fails. What is wrong with them, a name that is none or a kind that is there twice,
+/// is told all at once where they are handed over, as by [`Worker::new`](crate::Worker::new).
+///
 /// # Examples
 /// ```
 /// use leveret_worker::handler::{Attempt, Handlers, State, TaskError};
@@ -158,6 +161,22 @@ impl<S: Send + Sync + 'static> Handlers<S> {
     ///
     /// Each task is claimed and settled by itself: one that failed is tried again, with others, and
     /// the time limit of one that waits in a batch goes on.
+    ///
+    /// # Examples
+    /// ```
+    /// use leveret_worker::handler::{Batch, Handlers, TaskError};
+    ///
+    /// #[derive(serde::Serialize, serde::Deserialize, leveret_worker::Task)]
+    /// #[task(kind = "search.index")]
+    /// struct Page { url: String }
+    ///
+    /// async fn index(pages: Vec<Page>) -> Vec<Result<usize, TaskError>> {
+    ///     pages.into_iter().map(|page| Ok(page.url.len())).collect()
+    /// }
+    ///
+    /// let handlers = Handlers::new().handle_batch(index, Batch::of(100));
+    /// # drop(handlers);
+    /// ```
     #[must_use]
     pub fn handle_batch<F, P, A>(self, function: F, batch: Batch) -> Self
     where
@@ -207,7 +226,8 @@ impl<S: Send + Sync + 'static> Handlers<S> {
         self
     }
 
-    /// Sets the time limit of an attempt for the kinds added next that name none; 10 minutes.
+    /// Sets the time limit of an attempt for the kinds added next that name none; 10 minutes where it is
+    /// not called.
     #[must_use]
     pub fn usual_timeout(self, timeout: Duration) -> Self {
         Self { timeout, ..self }

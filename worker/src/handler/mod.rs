@@ -3,7 +3,7 @@
 //! [`Handlers`] is how a program writes them down: async functions of typed args and
 //! [extractors](Extract), with [state](State) and [layers](HandlerLayer). Below it, [`Handler`] is the
 //! one trait that all become, also programs ([`exec`]), and a [`Registry`] what a worker looks them up
-//! in. What a handler's answer means for the task is decided in [`crate::execute`].
+//! in. What a handler's answer means for the task is decided in [`crate::decide`].
 
 mod args;
 mod batch;

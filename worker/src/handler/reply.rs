@@ -9,7 +9,8 @@ use super::TaskError;
 ///
 /// Its follow-ups are enqueued if, and only if, this success is recorded, and once however often
 /// the task is run: they are part of the outcome. At most 100 with 1 MiB of args together go with
-/// one success; [`Execution::enqueue`](super::Execution::enqueue) takes any number.
+/// one success; [`Execution::enqueue`](super::Execution::enqueue) takes any number. The example of
+/// [`from_fn`](super::from_fn) has one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reply {
     /// The result: JSON text, at most [`MAX_RESULT`](super::MAX_RESULT) bytes; absent and `null`

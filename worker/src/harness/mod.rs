@@ -5,6 +5,7 @@
 //! worker: decode, claim, run, settle. So a test sees the promises of the product, and not those of a
 //! mock. Nothing runs by itself: a task is performed when the test says so, on the test's own runtime.
 //!
+//! - [`new`](Harness::new) makes one, [`with_config`](Harness::with_config) one of other settings.
 //! - [`producer`](Harness::producer) goes into the code under test; [`enqueue`](Harness::enqueue) is
 //!   for the test itself.
 //! - [`assert_enqueued`](Harness::assert_enqueued), [`refute_enqueued`](Harness::refute_enqueued) and

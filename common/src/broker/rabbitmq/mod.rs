@@ -3,8 +3,8 @@
 //! Read in this order: `topology` (what exists on the server, pure), `declare` (makes it so),
 //! `connection` and `supervisor` (one connection for publishing, one for all else, made again when
 //! lost), `publisher` and `consumer` (what runs on them), `outbox` (the way to the publisher),
-//! `sweeper` (the foreign door's net), `survey` and `diagnose` (questions that change nothing),
-//! `translate` (a message's two forms). What a message means is [`crate::envelope`]'s matter.
+//! `sweeper` (the net below the exchange for other languages), `survey` and `diagnose` (questions that
+//! change nothing), `translate` (a message's two forms). What a message means is [`crate::envelope`]'s matter.
 //! Guards that an alarm which stops publishers never stops acks, and that no wait on the network is
 //! without a deadline.
 
@@ -41,7 +41,7 @@ use crate::clock::SharedClock;
 use crate::name::Namespace;
 use crate::spawn::Spawner;
 
-/// How to reach and use RabbitMQ.
+/// How to reach and use RabbitMQ: `broker.*` of the configuration, where the defaults and limits are.
 #[derive(Clone)]
 pub struct Config {
     /// `amqp://user:password@host:port/vhost`, or `amqps://`.
@@ -50,17 +50,18 @@ pub struct Config {
     pub namespace: Namespace,
     /// How long a publish may take until its answer.
     pub publish_deadline: Duration,
-    /// Most messages unconfirmed at a time; 256 to 1,024 is fast.
+    /// Most messages unconfirmed at a time, at most 1,000; from 256 on it is fast.
     pub publish_window: usize,
     /// How often both sides show that they live; a silent peer is given up after two.
     pub heartbeat: Duration,
     /// How long one attempt to connect may take.
     pub connect_timeout: Duration,
-    /// Most bytes of a body.
+    /// Most bytes of a body (`limits.payload`).
     pub payload_limit: usize,
     /// Shown by the server beside our connections.
     pub client_name: String,
-    /// Whether messages are received. Where not, seven megabytes are saved.
+    /// Whether messages are received. Where not, 7 MiB are saved: the client keeps 64 frames for each
+    /// connection, and those of the one that would receive are then of 16 KiB and not of 128.
     pub receives: bool,
 }
 

@@ -51,14 +51,14 @@ use crate::spawn::Spawner;
 /// Most commands in one round trip; a longer batch takes several, each bounded by itself.
 const MAX_PIPELINE: usize = 1_000;
 
-/// Where Redis is and how patient we are.
+/// Where Redis is and how patient we are: `store.*` of the configuration.
 #[derive(Clone)]
 pub struct Config {
     /// `redis://[user][:password@]host[:port][/db]`, or `rediss://…` for TLS.
     pub url: String,
     /// Whose keys these are.
     pub namespace: Namespace,
-    /// Longest wait for the answer to one round trip; 500 ms is a good value.
+    /// Longest wait for the answer to one round trip; 500 ms by configuration.
     pub response_timeout: Duration,
     /// Longest wait for a connection, its handshake included.
     pub connect_timeout: Duration,

@@ -21,7 +21,7 @@ use leveret_common::store::{Action, Heartbeat, Letter, Pause, TaskState, TaskVie
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use self::unknown::Possibility;
+pub use self::unknown::Possibility;
 use super::{OperationError, Operations, stored, time};
 use crate::openapi::name;
 

@@ -1,6 +1,6 @@
 //! What kills a worker's programs when the worker itself was killed.
 //!
-//! One small process beside the worker, a shell with a script of its own ([`SCRIPT`]), which learns
+//! One small process beside the worker, a shell with a script of its own (`guard.sh`), which learns
 //! of each process group through a pipe. The system closes the pipe when the worker ends, however
 //! it ends, and the script kills what is still in its list then. It is out of the worker's process
 //! group, so that it outlives what kills that. Guards the time between a `kill -9` and the next run

@@ -47,7 +47,25 @@ impl Deref for Tags {
 /// Asks the handler to stop: its time is over, somebody cancelled the task, or the worker drains.
 ///
 /// A handler that stops then may answer as it likes; a success still counts. After a grace it is
-/// dropped.
+/// dropped: [`soft_grace`](crate::Config::soft_grace) after its time limit or a cancel,
+/// [`grace`](crate::Config::grace) after a drain began.
+///
+/// # Examples
+/// ```
+/// use leveret_worker::TaskError;
+/// use leveret_worker::handler::Cancel;
+///
+/// async fn shrink(pictures: Vec<String>, cancel: Cancel) -> Result<usize, TaskError> {
+///     for (done, _picture) in pictures.iter().enumerate() {
+///         if cancel.is_asked() {
+///             return Err(TaskError::failed("interrupted", format!("after {done} pictures")));
+///         }
+///         // … one picture …
+///     }
+///     Ok(pictures.len())
+/// }
+/// # drop(leveret_worker::Handlers::new().handle_as("pictures.shrink", shrink));
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(pub CancellationToken);
 

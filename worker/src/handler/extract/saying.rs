@@ -9,7 +9,7 @@ use crate::handler::{Execution, Notebook, TaskError};
 /// Tells people how far the attempt is: `leveret task show` and `GET /v1/tasks/{id}` have it.
 ///
 /// Reporting costs nothing that a handler would wait for: at most once a second the latest is written,
-/// best effort.
+/// best effort. More than 100 percent counts as 100, and a longer message is cut.
 #[derive(Debug, Clone)]
 pub struct Progress(Notebook);
 

@@ -4,8 +4,8 @@
 //! dead, but for 408, 425 and 429, which like 5xx are retried, after `Retry-After` where that is
 //! said; anything else is by policy. Where a request goes is the configuration's and nobody
 //! else's: redirects are not followed, proxies of the environment not asked, and the addresses
-//! behind a name are checked before they are called ([`resolver`]). What is in a request is
-//! [`request`]'s, what an answer means [`verdict`]'s.
+//! behind a name are checked before they are called (`resolver`). What is in a request is
+//! `request`'s, what an answer means `verdict`'s.
 
 mod request;
 mod resolver;

@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use leveret_common::clock::Millis;
 
-/// The longest wait that a receiver may ask for; a longer one is cut, and may be asked for again.
+/// The longest wait that a receiver may ask for: a day. A longer one is cut, and may be asked for again.
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(86_400);
 
 /// Reads the header: a number of seconds, or a date of HTTP. What is neither, or no wait at all,

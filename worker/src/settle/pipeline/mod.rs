@@ -2,9 +2,9 @@
 //!
 //! Each step does one thing and reports what happened; what comes next is the journey's decision
 //! alone. A step that gets no answer because the drain is over ends here: the delivery stays
-//! unsettled and comes again by itself. The steps are in five files: [`claiming`] gets the right
-//! to run, [`detaching`] makes a long run safe, [`running`] performs it, [`finishing`] makes the
-//! outcome safe, [`noting`] tells people.
+//! unsettled and comes again by itself. The steps are in five files: `claiming` gets the right
+//! to run, `detaching` makes a long run safe, `running` performs it, `finishing` makes the
+//! outcome safe, `noting` tells people.
 
 mod claiming;
 mod detaching;

@@ -10,6 +10,16 @@ use std::time::Duration;
 use super::form::Form;
 use crate::size::ByteSize;
 
+/// What the URL of a store may begin with.
+const REDIS: &[&str] = &[
+    "redis",
+    "rediss",
+    "redis-sentinel",
+    "rediss-sentinel",
+    "redis-cluster",
+    "rediss-cluster",
+];
+
 /// One thing that can be set.
 #[derive(Debug, Clone, Copy)]
 pub struct Key {
@@ -138,11 +148,11 @@ pub const KEYS: &[Key] = &[
         "store.url",
         None,
         Form::Url {
-            schemes: &["redis", "rediss"],
+            schemes: REDIS,
             example: "redis://user:password@host:6379/0",
             slot: |s| &mut s.store.url,
         },
-        "Redis with user, password and database; absent: the embedded store.",
+        "Redis with user, password and database; `redis-sentinel://host,host/primary/0` for the primary that sentinels name, `redis-cluster://host,host` for a cluster; absent: the embedded store.",
     ),
     key(
         "store.response_timeout",
@@ -364,7 +374,7 @@ pub const KEYS: &[Key] = &[
         "celery.results_url",
         None,
         Form::Url {
-            schemes: &["redis", "rediss"],
+            schemes: REDIS,
             example: "redis://user:password@host:6379/1",
             slot: |s| &mut s.celery.results_url,
         },

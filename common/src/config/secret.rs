@@ -128,6 +128,17 @@ pub(super) fn check_url<'a>(text: &'a str, schemes: &[&str]) -> Result<&'a str, 
     };
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
     let server = authority.rsplit_once('@').map_or(authority, |(_, server)| server);
+    let names_several = SEVERAL.iter().any(|scheme| text.starts_with(scheme));
+    let most = if names_several { usize::MAX } else { 1 };
+    server.splitn(most, ',').try_for_each(check_server)?;
+    Ok(authority)
+}
+
+/// What the URLs begin with that name several servers, with commas between.
+const SEVERAL: [&str; 4] =
+    ["redis-cluster://", "rediss-cluster://", "redis-sentinel://", "rediss-sentinel://"];
+
+fn check_server(server: &str) -> Result<(), String> {
     // An IPv6 address holds colons of its own, inside brackets.
     let (host, port) = match server.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
@@ -143,7 +154,7 @@ pub(super) fn check_url<'a>(text: &'a str, schemes: &[&str]) -> Result<&'a str, 
                 .to_owned(),
         );
     }
-    Ok(authority)
+    Ok(())
 }
 
 #[cfg(test)]

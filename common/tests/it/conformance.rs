@@ -177,7 +177,7 @@ async fn open_redis(url: String, namespace: Namespace, spawner: &Spawner) -> Arc
     Redis::connect(config, spawner).await.expect("the store is reached")
 }
 
-async fn redis_store(url: String) -> StoreUnderTest {
+pub(crate) async fn redis_store(url: String) -> StoreUnderTest {
     let spawner = Spawner::new();
     let redis = open_redis(url, services::fresh_namespace(), &spawner).await;
     StoreUnderTest {

@@ -19,6 +19,7 @@ mod notices;
 mod records;
 mod schedules;
 mod server;
+mod several;
 mod signals;
 
 use std::sync::Arc;
@@ -624,7 +625,7 @@ async fn a_heartbeat_in_other_words_spares_its_owner_and_hides_no_other() {
         let [reader, older, odd, gone] = [(); 4].map(|()| Owner::mint());
         let id = TaskId::mint();
         redis.beat(&heartbeat(reader, vec![]), TTL).await.unwrap();
-        let key = |owner: Owner| format!("{}:w:{owner}", fixture.namespace);
+        let key = |owner: Owner| format!("{}:{{w}}:{owner}", fixture.namespace);
         for owner in [older, odd] {
             redis.beat(&heartbeat(owner, vec![]), TTL).await.unwrap();
         }

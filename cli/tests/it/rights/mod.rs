@@ -232,7 +232,7 @@ fn nobody_does_more_at_the_store(users: &Users) {
         "SUBSCRIBE NS:all",
     ];
     let each = [
-        ("gateway", "SET NS:w:1 dead"),
+        ("gateway", "SET NS:{w}:1 dead"),
         ("gateway", "SET NS:r:{1} forged"),
         ("gateway", "SET NS:b:1 leads"),
         ("gateway", "GET celery-task-meta-1"),
@@ -251,7 +251,7 @@ fn nobody_does_more_at_the_store(users: &Users) {
         ("relay", "LRANGE NS:signals:1 0 -1"),
         ("relay", "HVALS NS:pauses"),
         ("relay", "GET NS:{letters}:1"),
-        ("relay", "GET NS:w:1"),
+        ("relay", "GET NS:{w}:1"),
         ("worker", "HSET NS:{schedules}:entries a b"),
         ("worker", "HDEL NS:pauses mail"),
         ("worker", "SET NS:b:1 leads"),

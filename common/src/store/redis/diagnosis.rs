@@ -42,10 +42,11 @@ impl Redis {
             Ok(took) => findings.push(findings::reachable(&self.endpoint, took)),
             Err(error) => return findings.push(findings::unreachable(&error)),
         }
-        match Info::ask(&self.bulk, LOOK, &findings::SECTIONS).await {
-            Ok(Ok(info)) => {
-                findings.extend(findings::of_server(&info, SystemClock.now()));
-                findings.push(self.timetable(&info).await);
+        match Info::ask(&self.bulk, LOOK).await {
+            Ok(Ok(infos)) => {
+                let now = SystemClock.now();
+                findings.extend(infos.iter().flat_map(|info| findings::of_server(info, now)));
+                findings.push(self.timetable(&infos).await);
             }
             Ok(Err(refusal)) => findings.push(findings::unknown(&refusal)),
             Err(error) => return findings.push(findings::unreachable(&error)),
@@ -69,9 +70,9 @@ impl Redis {
         Ok(shortest)
     }
 
-    async fn timetable(&self, info: &Info) -> Finding {
+    async fn timetable(&self, infos: &[Info]) -> Finding {
         match self.made_at_run_time().await {
-            Ok(made) => findings::timetable(info, made),
+            Ok(made) => findings::timetable(infos, made),
             Err(error) => findings::failed("timetable", &error),
         }
     }

@@ -38,6 +38,26 @@ impl Endpoint {
         }
     }
 
+    /// The addresses of several, and what they are or name.
+    pub(super) fn of_several(infos: &[ConnectionInfo], what: &str, key: &'static str) -> Self {
+        let each = infos.iter().map(|info| Self::of(info, key)).collect::<Vec<_>>();
+        let servers: Vec<&str> =
+            each.iter().map(|one| one.address.trim_end_matches("/0")).collect();
+        let first = each.first();
+        Self {
+            address: format!("{} ({what})", servers.join(",")),
+            user: first.map_or_else(String::new, |one| one.user.clone()),
+            tls: first.is_some_and(|one| one.tls),
+            key,
+        }
+    }
+
+    /// As whom the servers are spoken to, where others are asked for them.
+    pub(super) fn with_user(self, info: &ConnectionInfo) -> Self {
+        let user = info.redis_settings().username().unwrap_or("default").to_owned();
+        Self { user, ..self }
+    }
+
     /// Says that nobody has answered there so far.
     pub(super) fn unconnected(&self) -> Fault {
         let why = format!(
@@ -164,7 +184,7 @@ impl Fault {
             Some("NOREPLICAS") => "too few replicas answer: see min-replicas-to-write",
             Some("MASTERDOWN" | "CLUSTERDOWN") => "its primary is down: wait for the failover",
             Some("MOVED" | "ASK" | "CROSSSLOT") => {
-                "it is a cluster; give the address of a single server or a proxy"
+                "it is a node of a cluster: write redis-cluster:// in store.url"
             }
             Some("NOSCRIPT") => "its scripts are flushed again and again: repeat",
             // Inside a script, a missing permission has no code of its own.

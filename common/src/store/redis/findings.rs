@@ -11,9 +11,6 @@ use crate::clock::Millis;
 use crate::diagnose::{Finding, Health};
 use crate::store::StoreError;
 
-/// Sections of `INFO` that [`of_server`] reads.
-pub(super) const SECTIONS: [&str; 5] =
-    ["server", "memory", "persistence", "replication", "cluster"];
 /// A round trip longer than this holds every task up: each needs two or three.
 const SLOW: Duration = Duration::from_millis(20);
 /// Clocks further apart than this shift expiries and dates by more than anybody would call now.
@@ -78,7 +75,15 @@ pub(super) fn clocks(server: Millis, before: Millis, after: Millis) -> Finding {
 
 /// Judges what the server says of itself at `now`.
 pub(super) fn of_server(info: &Info, now: Millis) -> Vec<Finding> {
-    vec![of_version(info), eviction(info), persistence(info, now), memory(info), role(info)]
+    let findings =
+        [of_version(info), eviction(info), persistence(info, now), memory(info), role(info)];
+    let of = |mut finding: Finding| {
+        if let Some(node) = &info.node {
+            finding.found = format!("{node}: {}", finding.found);
+        }
+        finding
+    };
+    findings.map(of).into()
 }
 
 fn of_version(info: &Info) -> Finding {
@@ -142,12 +147,12 @@ fn persistence(info: &Info, now: Millis) -> Finding {
 }
 
 /// Judges what a restart would do to the schedules that stand in no file or program.
-pub(super) fn timetable(info: &Info, made: u64) -> Finding {
+pub(super) fn timetable(infos: &[Info], made: u64) -> Finding {
     if made == 0 {
         return new("timetable", Health::Good, "no schedule was made at run time");
     }
     let found = format!("{made} schedules were made at run time");
-    if info.field("aof_enabled") != Some("1") {
+    if infos.iter().any(|info| info.field("aof_enabled") != Some("1")) {
         let found = format!("{found}, and appendonly is no");
         let mend = "a restart of Redis forgets those made or changed since the last snapshot, unless \
                     a beat outlives it that remembers them: CONFIG SET appendonly yes, and write it \
@@ -185,8 +190,10 @@ fn memory(info: &Info) -> Finding {
 }
 
 fn role(info: &Info) -> Finding {
-    if info.field("cluster_enabled") == Some("1") {
-        let mend = "point store.url to a single server: Cluster is not supported yet";
+    // A node that was found by asking the cluster has its address.
+    if info.field("cluster_enabled") == Some("1") && info.node.is_none() {
+        let mend = "it takes the keys of its own slots only: write redis-cluster:// in store.url, \
+                    with some of the nodes";
         return new("role", Health::Bad, "it is a node of a Redis Cluster").mend(mend);
     }
     let role = info.field("role").unwrap_or("unknown");
@@ -287,7 +294,7 @@ mod tests {
 
     #[test]
     fn schedules_that_a_restart_would_forget_are_a_risk() {
-        let judged = |aof: &str, made| timetable(&Info::from(aof), made);
+        let judged = |aof: &str, made| timetable(&[Info::from(aof)], made);
         let (on, off) = ("aof_enabled:1\r\n", "aof_enabled:0\r\n");
         for (aof, made, health) in [
             (on, 0, Health::Good),

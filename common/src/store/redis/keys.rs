@@ -9,7 +9,7 @@
 //! | `<ns>:r:{<task id>}` | string | the result (JSON text) | `Retention::result` |
 //! | `<ns>:i:{<task id>}` | string | what its attempt said last of itself (JSON) | `Retention::record` |
 //! | `<ns>:seen` | sorted set | `<lane> <kind>` by the last enqueue in ms, at most `MAX_SEEN` | `SEEN_TTL` |
-//! | `<ns>:w:<owner>` | string | a heartbeat (JSON) | its `ttl` |
+//! | `<ns>:{w}:<owner>` | string | a heartbeat (JSON) | its `ttl` |
 //! | `<ns>:workers` | sorted set | owners by the end of their heartbeat in ms; a directory only | the longest heartbeat |
 //! | `<ns>:{lease:<name>}` | string | `holder epoch` | the lease's `ttl` |
 //! | `<ns>:{lease:<name>}:epoch` | string | the greatest epoch that was given | until it is wiped |
@@ -33,7 +33,8 @@
 //! | `<ns>:check` | string | the trace of a check | 1 s |
 //!
 //! The braces are cluster hash tags: the keys of one task share a slot, and so do those of one
-//! lease, of all letters and of the timetable, whose scripts touch several of them at once. Every
+//! lease, of all letters and of the timetable, whose scripts touch several of them at once. All
+//! heartbeats share one, so that no reader finds its own there and another's lost with a server. Every
 //! key but the pauses, the epochs of leases and the timetable's ends by itself.
 //! No command ever walks the key space.
 
@@ -79,7 +80,7 @@ impl Keys {
     }
 
     pub(super) fn heartbeat(&self, owner: Owner) -> String {
-        format!("{}:w:{owner}", self.0)
+        format!("{}:{{w}}:{owner}", self.0)
     }
 
     pub(super) fn workers(&self) -> String {

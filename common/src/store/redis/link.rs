@@ -12,13 +12,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use deadpool_redis::redis::aio::MultiplexedConnection;
 use deadpool_redis::redis::{
-    AsyncConnectionConfig, Client, Pipeline, PushInfo, PushKind, RedisError, RedisResult, Value,
-    cmd,
+    AsyncConnectionConfig, Cmd, Pipeline, PushInfo, PushKind, RedisError, RedisResult, Value,
 };
 
 use super::fault::{Endpoint, Fault};
+use super::way::{Way, Wire};
 use crate::spawn::Spawner;
 use crate::store::{StoreError, StoreErrorKind};
 
@@ -38,10 +37,10 @@ pub(super) struct Patience {
     pub(super) connect: Duration,
 }
 
-/// A connection to one server.
+/// A connection to a store: to one server, or to all of a cluster.
 #[derive(Debug)]
 pub(super) struct Link {
-    client: Client,
+    way: Way,
     endpoint: Endpoint,
     patience: Patience,
     spawner: Spawner,
@@ -59,39 +58,39 @@ struct State {
 
 #[derive(Debug)]
 enum Health {
-    Up(MultiplexedConnection),
+    Up(Wire),
     /// An answer is overdue.
-    Silent(MultiplexedConnection),
+    Silent(Wire),
     Down(Fault),
 }
 
 impl Link {
     /// Opens the first connection behind its users' backs: what is not there yet is no failure.
     pub(super) fn open_later(
-        client: Client,
+        way: Way,
         endpoint: Endpoint,
         patience: Patience,
         spawner: &Spawner,
     ) -> Arc<Self> {
-        let link = Self::unconnected(client, endpoint, patience, spawner.clone());
+        let link = Self::unconnected(way, endpoint, patience, spawner.clone());
         link.mend();
         link
     }
 
     /// Opens the first connection.
     pub(super) async fn open(
-        client: Client,
+        way: Way,
         endpoint: Endpoint,
         patience: Patience,
         spawner: Spawner,
     ) -> Result<Arc<Self>, Fault> {
-        let link = Self::unconnected(client, endpoint, patience, spawner);
+        let link = Self::unconnected(way, endpoint, patience, spawner);
         link.connect().await?;
         Ok(link)
     }
 
     fn unconnected(
-        client: Client,
+        way: Way,
         endpoint: Endpoint,
         patience: Patience,
         spawner: Spawner,
@@ -99,7 +98,7 @@ impl Link {
         let health = Health::Down(endpoint.unconnected());
         let state = State { health, generation: 0, mending: false };
         let state = Mutex::new(state);
-        Arc::new(Self { client, endpoint, patience, spawner, state })
+        Arc::new(Self { way, endpoint, patience, spawner, state })
     }
 
     /// Sends the commands in one round trip and returns each one's own answer.
@@ -111,34 +110,56 @@ impl Link {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
-        let (mut connection, generation) = match self.current() {
-            Ok(current) => current,
-            Err(fault) => {
-                self.mend();
-                return Err(self.endpoint.error(operation, fault));
-            }
-        };
+        let (mut wire, generation) = self.wire(operation)?;
         // Errors of single commands are answers; only a broken round trip is an error here.
-        let answers = connection.send_packed_commands(commands, 0, commands.len()).await;
-        match answers {
-            Ok(answers) => Ok(answers.into_iter().map(Value::extract_error).collect()),
-            Err(error) => {
-                self.notice(generation, &error);
-                Err(self.endpoint.error(operation, Fault::of_trip(error, self.patience.response)))
+        match wire.send(commands).await {
+            Ok(answers) => {
+                let answers: Vec<_> = answers.into_iter().map(Value::extract_error).collect();
+                if self.way.is_watched() && answers.iter().any(is_of_no_primary) {
+                    self.lost(generation, demoted());
+                }
+                Ok(answers)
             }
+            Err(error) => Err(self.broken(operation, generation, error)),
         }
+    }
+
+    /// Sends one command that names no key to every server that has keys, and returns each one's
+    /// answer, by its address where there are several.
+    pub(super) async fn ask_each(
+        self: &Arc<Self>,
+        operation: &'static str,
+        command: &Cmd,
+    ) -> Result<Vec<(Option<String>, RedisResult<Value>)>, StoreError> {
+        let (mut wire, generation) = self.wire(operation)?;
+        wire.ask_each(command).await.map_err(|error| self.broken(operation, generation, error))
+    }
+
+    fn wire(self: &Arc<Self>, operation: &'static str) -> Result<(Wire, u64), StoreError> {
+        self.current().map_err(|fault| {
+            self.mend();
+            self.endpoint.error(operation, fault)
+        })
+    }
+
+    fn broken(
+        self: &Arc<Self>,
+        operation: &'static str,
+        generation: u64,
+        error: RedisError,
+    ) -> StoreError {
+        self.notice(generation, &error);
+        self.endpoint.error(operation, Fault::of_trip(error, self.patience.response))
     }
 
     pub(super) const fn patience(&self) -> Patience {
         self.patience
     }
 
-    fn current(&self) -> Result<(MultiplexedConnection, u64), Fault> {
+    fn current(&self) -> Result<(Wire, u64), Fault> {
         let state = self.state();
         match &state.health {
-            Health::Up(connection) | Health::Silent(connection) => {
-                Ok((connection.clone(), state.generation))
-            }
+            Health::Up(wire) | Health::Silent(wire) => Ok((wire.clone(), state.generation)),
             Health::Down(fault) => Err(fault.clone()),
         }
     }
@@ -152,10 +173,8 @@ impl Link {
         if error.is_timeout() {
             {
                 let mut state = self.state();
-                if let (Health::Up(connection), true) =
-                    (&state.health, state.generation == generation)
-                {
-                    state.health = Health::Silent(connection.clone());
+                if let (Health::Up(wire), true) = (&state.health, state.generation == generation) {
+                    state.health = Health::Silent(wire.clone());
                 }
             }
             self.mend();
@@ -203,25 +222,22 @@ impl Link {
                 Ok::<(), std::convert::Infallible>(())
             });
         let began = Instant::now();
-        let connection = self
-            .client
-            .get_multiplexed_async_connection_with_config(&config)
+        let wire = self
+            .way
+            .connect(config, self.patience)
             .await
             .map_err(|error| self.endpoint.unopened(error, began.elapsed()))?;
         let mut state = self.state();
         state.generation = generation;
-        state.health = Health::Up(connection);
+        state.health = Health::Up(wire);
         Ok(())
     }
 
     /// Asks a silent connection for a sign of life.
-    async fn probe(self: &Arc<Self>, mut connection: MultiplexedConnection, generation: u64) {
-        connection.set_response_timeout(self.patience.connect);
-        let answer = cmd("PING").query_async::<Value>(&mut connection).await;
-        match answer {
+    async fn probe(self: &Arc<Self>, mut wire: Wire, generation: u64) {
+        match wire.ping(self.patience.connect).await {
             // Whatever it says, it speaks, and in order.
-            Ok(_) => self.speaks(generation),
-            Err(error) if !error.is_io_error() => self.speaks(generation),
+            Ok(()) => self.speaks(generation),
             Err(error) => {
                 self.lost(generation, Fault::of_trip(error, self.patience.connect));
             }
@@ -230,9 +246,8 @@ impl Link {
 
     fn speaks(&self, generation: u64) {
         let mut state = self.state();
-        if let (Health::Silent(connection), true) = (&state.health, state.generation == generation)
-        {
-            state.health = Health::Up(connection.clone());
+        if let (Health::Silent(wire), true) = (&state.health, state.generation == generation) {
+            state.health = Health::Up(wire.clone());
         }
     }
 
@@ -240,9 +255,7 @@ impl Link {
     fn damage(&self) -> Option<Damage> {
         let mut state = self.state();
         match &state.health {
-            Health::Silent(connection) => {
-                Some(Damage::Silent(connection.clone(), state.generation))
-            }
+            Health::Silent(wire) => Some(Damage::Silent(wire.clone(), state.generation)),
             Health::Down(_) => Some(Damage::Down),
             Health::Up(_) => {
                 state.mending = false;
@@ -253,7 +266,7 @@ impl Link {
 }
 
 enum Damage {
-    Silent(MultiplexedConnection, u64),
+    Silent(Wire, u64),
     Down,
 }
 
@@ -265,8 +278,8 @@ async fn mend(link: Weak<Link>) {
         let Some(link) = link.upgrade() else { return };
         match link.damage() {
             None => return,
-            Some(Damage::Silent(connection, generation)) => {
-                link.probe(connection, generation).await;
+            Some(Damage::Silent(wire, generation)) => {
+                link.probe(wire, generation).await;
                 continue;
             }
             Some(Damage::Down) => {}
@@ -300,6 +313,20 @@ fn waits() -> ExponentialBackoff {
         .with_jitter()
         .without_max_times()
         .build()
+}
+
+/// Tells whether a server answers that it is the primary no more, or may not act as one.
+fn is_of_no_primary(answer: &RedisResult<Value>) -> bool {
+    answer.as_ref().is_err_and(|error| matches!(error.code(), Some("READONLY" | "NOREPLICAS")))
+}
+
+fn demoted() -> Fault {
+    Fault {
+        kind: StoreErrorKind::Unavailable,
+        why: "the server is not the primary any more; the sentinels are asked for the new one"
+            .to_owned(),
+        source: None,
+    }
 }
 
 fn closed() -> Fault {

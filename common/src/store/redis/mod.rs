@@ -5,8 +5,8 @@
 //! the bulk, one for heartbeats, which must not wait behind it. Every round trip is bounded by
 //! the response timeout; while the server is away requests fail at once.
 //!
-//! Not supported: Sentinel and Cluster. The scripts touch one key each, but for those of letters and
-//! of the timetable, whose keys share a slot, as the keys of a task do; so Cluster can follow.
+//! `way` knows how a store is reached: one server, the primary that sentinels name, or a cluster. The
+//! scripts touch one key each, but for those of letters and of the timetable, whose keys share a slot.
 
 mod diagnosis;
 mod fault;
@@ -27,15 +27,12 @@ mod scripts;
 mod seen;
 mod signals;
 mod start_checks;
+mod way;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_redis::redis::io::tcp::TcpSettings;
-use deadpool_redis::redis::{
-    Client, Cmd, FromRedisValue, IntoConnectionInfo, Pipeline, ProtocolVersion, RedisResult, Value,
-    from_redis_value,
-};
+use deadpool_redis::redis::{Cmd, FromRedisValue, Pipeline, RedisResult, Value, from_redis_value};
 
 use self::fault::{Endpoint, Fault};
 use self::keys::Keys;
@@ -44,7 +41,7 @@ pub use self::notices::CeleryResults;
 use self::notices::Notices;
 use self::scripts::{Script, Scripts};
 use self::seen::Noted;
-use super::{Retention, StoreError, StoreErrorKind};
+use super::{Retention, StoreError};
 use crate::name::Namespace;
 use crate::spawn::Spawner;
 
@@ -120,10 +117,10 @@ impl Redis {
         spawner: &Spawner,
     ) -> Result<Arc<Self>, StoreError> {
         const OPERATION: &str = "open a connection";
-        let (client, endpoint) = client(&config.url, "store.url")?;
+        let (way, endpoint) = way::read(&config.url, "store.url")?;
         let patience =
             Patience { response: config.response_timeout, connect: config.connect_timeout };
-        let open = || Link::open(client.clone(), endpoint.clone(), patience, spawner.clone());
+        let open = || Link::open(way.clone(), endpoint.clone(), patience, spawner.clone());
         let bulk = open().await.map_err(|fault| endpoint.error(OPERATION, fault))?;
         let warnings = start_checks::run(&bulk, &endpoint).await?;
         let fleet = open().await.map_err(|fault| endpoint.error(OPERATION, fault))?;
@@ -179,60 +176,13 @@ impl Redis {
     }
 }
 
-fn client(url: &str, key: &'static str) -> Result<(Client, Endpoint), StoreError> {
-    let refuse = |why: String| StoreError {
-        operation: "open a connection",
-        endpoint: key.to_owned(),
-        kind: StoreErrorKind::Refused,
-        why,
-        source: None,
-    };
-    let unreadable = |error: deadpool_redis::redis::RedisError| {
-        refuse(format!(
-            "it is not a Redis URL ({error}); write redis://[user][:password@]host:port/db"
-        ))
-    };
-    let wants_tls = url.starts_with("rediss:") || url.starts_with("valkeys:");
-    if wants_tls && cfg!(not(feature = "tls")) {
-        return Err(refuse(
-            "this program speaks no TLS: build it with the feature `tls`, or name a port without \
-             TLS"
-            .to_owned(),
-        ));
-    }
-    let info = url.into_connection_info().map_err(unreadable)?;
-    // RESP3, because only there the client tells at once that the server went away.
-    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-    // No lingering: what a replaced connection had not sent yet must not arrive after its
-    // repetition. Nothing is given up by it, because every request is awaited.
-    let tcp = TcpSettings::default().set_nodelay(true).set_linger_time(Duration::ZERO);
-    let info = info.set_redis_settings(settings).set_tcp_settings(tcp);
-    let endpoint = Endpoint::of(&info, key);
-    #[cfg(feature = "tls")]
-    if wants_tls {
-        // The client takes the process's provider and panics without one. Where one is installed
-        // already, it stays.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    }
-    let client = Client::open(info).map_err(unreadable)?;
-    Ok((client, endpoint))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn no_message_holds_the_password() {
-        let (_, endpoint) = client("redis://lea:s3cret@db.example:7000/2", "store.url").unwrap();
-        let fault = Fault::corrupt("leveret:t:{x}", "it is odd");
-        let error = endpoint.error("read entries", fault);
-        let text = format!("{error} {error:?} {endpoint:?}");
-        assert!(text.contains("db.example:7000/2"), "{text}");
-        assert!(!text.contains("s3cret"), "{text}");
+    fn a_configuration_is_printed_without_its_password() {
         let url = "redis://:s3cret@127.0.0.1:0x/".to_owned();
-        let error = client(&url, "store.url").unwrap_err();
-        assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
         let config = Config {
             url,
             namespace: Namespace::default(),

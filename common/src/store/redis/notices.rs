@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use super::fault::{Endpoint, Fault};
 use super::keys::ttl_ms;
 use super::link::Link;
-use super::{MAX_PIPELINE, Redis, client};
+use super::{MAX_PIPELINE, Redis, way};
 use crate::clock::Millis;
 use crate::envelope::CELERY_REPLY;
 use crate::ledger::Failure;
@@ -64,8 +64,8 @@ impl Notices {
             CeleryResults::Off => None,
             CeleryResults::Store => Some((Arc::clone(link), endpoint.clone())),
             CeleryResults::At(url) => {
-                let (client, endpoint) = client(&url, "celery.results_url")?;
-                let link = Link::open_later(client, endpoint.clone(), link.patience(), spawner);
+                let (way, endpoint) = way::read(&url, "celery.results_url")?;
+                let link = Link::open_later(way, endpoint.clone(), link.patience(), spawner);
                 Some((link, endpoint))
             }
         }))

@@ -17,17 +17,27 @@ pub(super) const OLDEST: (u32, u32) = (7, 0);
 
 /// Asks the server about itself and returns the warnings.
 pub(super) async fn run(link: &Arc<Link>, endpoint: &Endpoint) -> Result<Vec<String>, StoreError> {
-    let sections = ["server", "memory", "persistence"];
-    let warnings = match Info::ask(link, OPERATION, &sections).await? {
-        Ok(info) => judge(&info).map_err(|why| {
-            let fault = Fault { kind: StoreErrorKind::Refused, why, source: None };
-            endpoint.error(OPERATION, fault)
-        })?,
-        Err(error) => vec![format!(
+    let refuse = |why: String| {
+        let fault = Fault { kind: StoreErrorKind::Refused, why, source: None };
+        endpoint.error(OPERATION, fault)
+    };
+    let mut warnings = Vec::new();
+    match Info::ask(link, OPERATION).await? {
+        Ok(infos) => {
+            for info in infos {
+                let of = |why: String| match &info.node {
+                    Some(node) => format!("{node}: {why}"),
+                    None => why,
+                };
+                let found = judge(&info).map_err(|why| refuse(of(why)))?;
+                warnings.extend(found.into_iter().map(of));
+            }
+        }
+        Err(error) => warnings.push(format!(
             "the server's version, eviction policy and persistence are unknown: INFO was answered \
              with {error}; allow the command to the user of store.url"
-        )],
-    };
+        )),
+    }
     for warning in &warnings {
         tracing::warn!(%endpoint, %warning, "store may lose what it remembers");
     }

@@ -44,7 +44,7 @@ impl Bare {
         Self::try_connect(address).expect("the server takes connections")
     }
 
-    fn try_connect(address: &str) -> std::io::Result<Self> {
+    pub(super) fn try_connect(address: &str) -> std::io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
@@ -123,6 +123,10 @@ impl Server {
 
     pub(super) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub(super) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     pub(super) fn bare(&self) -> Bare {

@@ -6,6 +6,9 @@
 #   scripts/services.sh node GENERATION DIR AMQP DISTRIBUTION NAMES PROGRAM...
 #                                   run a program of RabbitMQ's, such as rabbitmqctl, for a node that a
 #                                   test has for itself in DIR, on these ports; 3 = not on this machine
+#   scripts/services.sh redis-node GENERATION DIR PROGRAM...
+#                                   run a program of Redis's, such as redis-server, in the folder DIR; the
+#                                   generation is that of RabbitMQ it belongs to; 3 = not on this machine
 #   scripts/services.sh postgres DATA PORT
 #                                   run a PostgreSQL server in the foreground, with its data in DATA, made at
 #                                   the first start; 3 = not on this machine
@@ -24,6 +27,7 @@ deadline_seconds=${LEVERET_TEST_UP_SECONDS:-120}
 usage() {
     say "usage: scripts/services.sh up|down DIR"
     say "       scripts/services.sh node GENERATION DIR AMQP DISTRIBUTION NAMES PROGRAM..."
+    say "       scripts/services.sh redis-node GENERATION DIR PROGRAM..."
     say "       scripts/services.sh postgres DATA PORT"
     exit 2
 }
@@ -102,19 +106,32 @@ CONF
     detached "$root" "$folder" "${broker_environment[@]}" rabbitmq-server
 }
 
+# Sets $root to where a generation is, nothing for the machine itself. It makes no root.
+find_root() { # generation
+    root=
+    machine_has "$1" && return 0
+    root=$(root_of "$(suite_of "$1")")
+    if ! root_is_usable "$root" || ! can_be_root; then
+        say "RabbitMQ $1 and Redis $(redis_of "$1") are not on this machine; scripts/services.sh up DIR makes them ready"
+        exit 3
+    fi
+}
+
 # Runs a program for a test's own node, in the foreground. It installs nothing and makes no root.
 node() { # generation folder amqp-port distribution-port names-port program...
-    local generation=$1 folder=$2 amqp=$3 distribution=$4 names=$5 root='' broker_environment
+    local generation=$1 folder=$2 amqp=$3 distribution=$4 names=$5 root broker_environment
     shift 5
-    if ! machine_has "$generation"; then
-        root=$(root_of "$(suite_of "$generation")")
-        if ! root_is_usable "$root" || ! can_be_root; then
-            say "RabbitMQ $generation is not on this machine; scripts/services.sh up DIR makes it ready"
-            exit 3
-        fi
-    fi
+    find_root "$generation"
     environment_of "$generation" "$root" "$folder" "$amqp" "$distribution" "$names"
     on "$root" "$folder" "${broker_environment[@]}" "$@"
+}
+
+# The same for a program of the Redis that belongs to a generation.
+redis_node() { # generation folder program...
+    local generation=$1 folder=$2 root
+    shift 2
+    find_root "$generation"
+    on "$root" "$folder" "$@"
 }
 
 start_redis() { # version root port
@@ -297,6 +314,11 @@ case $1 in
         [ $# -ge 7 ] || usage
         shift
         node "$@"
+        ;;
+    redis-node)
+        [ $# -ge 4 ] || usage
+        shift
+        redis_node "$@"
         ;;
     postgres)
         [ $# = 3 ] || usage

@@ -214,7 +214,7 @@ impl Ground {
         let ended = self.start(part, stop).ended(operation).await;
         closing.cancel();
         if let Some(door) = door {
-            door.ended("answer probes").await??;
+            door.ended("answer probes").await?;
         }
         ended
     }

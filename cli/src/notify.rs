@@ -3,7 +3,8 @@
 //!
 //! Nothing is told where `NOTIFY_SOCKET` is not set. Guards that *ready* means what `/readyz` means, and
 //! that whoever cannot answer `/livez` any more is not said to live: what watches runs on the role's own
-//! threads and asks its door as a prober would, so a role that hangs falls silent and is started again.
+//! threads and asks its door as a prober would, so a role that hangs falls silent and is started again. How
+//! it is may take seconds to say, and holds up neither a sign of life nor the word that it drains.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -85,32 +86,67 @@ pub(crate) async fn keep_told(
     stop: CancellationToken,
     over: CancellationToken,
 ) {
-    if !is_asked_for() {
-        return;
+    if is_asked_for() {
+        let allowed = sd_notify::watchdog_enabled();
+        watch(&pulse, allowed, stop, over, Teller::new(grace, tell)).await;
     }
+}
+
+/// Asks the role, and passes on what it says, until `over` is cancelled; `allowed` is how long the service
+/// manager bears silence.
+async fn watch(
+    pulse: &Pulse,
+    allowed: Option<Duration>,
+    stop: CancellationToken,
+    over: CancellationToken,
+    mut teller: Teller<impl FnMut(&[NotifyState<'_>])>,
+) {
     // Half of what the service manager allows, as its manual asks.
-    let allowed = sd_notify::watchdog_enabled();
     let mut pings = interval(allowed.map_or(LATER, |allowed| (allowed / 2).max(SOON / 25)));
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut teller = Teller::new();
     let mut next_look = Instant::now();
+    // Both are asked beside all else: a door may take seconds for either answer.
+    let (mut readiness, mut life) = (None, None);
     loop {
         tokio::select! {
             biased;
             () = over.cancelled() => return,
-            () = stop.cancelled(), if !teller.is_stopping => teller.stops(grace),
-            _ = pings.tick(), if allowed.is_some() => {
+            () = stop.cancelled(), if !teller.is_stopping => {
                 // A door that closes for the drain says nothing of the role any more.
-                if teller.is_stopping || pulse.is_alive().await {
-                    tell(&[NotifyState::Watchdog]);
+                (readiness, life) = (None, None);
+                teller.stops();
+            }
+            _ = pings.tick(), if allowed.is_some() => {
+                if teller.is_stopping {
+                    teller.lives();
+                } else if life.is_none() {
+                    life = Some(Box::pin(pulse.is_alive()));
+                }
+            }
+            is_alive = answer(&mut life) => {
+                life = None;
+                if is_alive {
+                    teller.lives();
                 }
             }
             () = sleep_until(teller.next_extension), if teller.is_stopping => teller.extends(Instant::now()),
-            () = sleep_until(next_look), if !teller.is_stopping => {
-                teller.looked(&pulse.ready().await);
+            found = answer(&mut readiness) => {
+                readiness = None;
+                teller.looked(&found);
                 next_look = Instant::now() + if teller.was_ready { LATER } else { SOON };
             }
+            () = sleep_until(next_look), if !teller.is_stopping && readiness.is_none() => {
+                readiness = Some(Box::pin(pulse.ready()));
+            }
         }
+    }
+}
+
+/// Waits for an answer, where something was asked.
+async fn answer<F: Future + Unpin>(asked: &mut Option<F>) -> F::Output {
+    match asked {
+        Some(asked) => asked.await,
+        None => std::future::pending().await,
     }
 }
 
@@ -128,20 +164,27 @@ pub(crate) fn reloaded() {
     tell(&[NotifyState::Ready]);
 }
 
-/// What was told last.
-struct Teller {
+/// What was told last, and how it is told.
+struct Teller<T> {
     was_ready: bool,
     is_stopping: bool,
     status: String,
+    grace: Duration,
     /// When the drain is over at the latest, and when it asks for more time.
     ends: Instant,
     next_extension: Instant,
+    tell: T,
 }
 
-impl Teller {
-    fn new() -> Self {
+impl<T: FnMut(&[NotifyState<'_>])> Teller<T> {
+    fn new(grace: Duration, tell: T) -> Self {
         let (ends, next_extension) = (Instant::now(), Instant::now());
-        Self { was_ready: false, is_stopping: false, status: String::new(), ends, next_extension }
+        let (was_ready, is_stopping, status) = (false, false, String::new());
+        Self { was_ready, is_stopping, status, grace, ends, next_extension, tell }
+    }
+
+    fn lives(&mut self) {
+        (self.tell)(&[NotifyState::Watchdog]);
     }
 
     fn looked(&mut self, found: &Result<String, String>) {
@@ -151,18 +194,18 @@ impl Teller {
         };
         if found.is_ok() && !self.was_ready {
             self.was_ready = true;
-            tell(&[NotifyState::Ready, NotifyState::Status(&line(&status))]);
+            (self.tell)(&[NotifyState::Ready, NotifyState::Status(&line(&status))]);
         } else if status != self.status {
-            tell(&[NotifyState::Status(&line(&status))]);
+            (self.tell)(&[NotifyState::Status(&line(&status))]);
         }
         self.status = status;
     }
 
-    fn stops(&mut self, grace: Duration) {
+    fn stops(&mut self) {
         self.is_stopping = true;
         let now = Instant::now();
-        self.ends = now + grace + MARGIN;
-        tell(&[NotifyState::Stopping, NotifyState::Status("draining")]);
+        self.ends = now + self.grace + MARGIN;
+        (self.tell)(&[NotifyState::Stopping, NotifyState::Status("draining")]);
         self.extends(now);
     }
 
@@ -172,7 +215,7 @@ impl Teller {
         let part = self.ends.saturating_duration_since(now).min(EXTENSION);
         self.next_extension = now + EXTENSION / 2;
         if let Ok(micros @ 1..) = u32::try_from(part.as_micros()) {
-            tell(&[NotifyState::ExtendTimeoutUsec(micros)]);
+            (self.tell)(&[NotifyState::ExtendTimeoutUsec(micros)]);
         }
     }
 }
@@ -195,7 +238,62 @@ fn tell(states: &[NotifyState<'_>]) {
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
+    use axum::routing::get;
+    use leveret_common::spawn::Spawner;
+    use tokio::net::TcpListener;
+    use tokio::sync::mpsc;
+    use tokio::time::timeout;
+
     use super::*;
+
+    const DEADLINE: Duration = Duration::from_secs(30);
+
+    /// A door that says at once that it lives, and `ready` only when it is told to.
+    async fn slow_door(spawner: &Spawner) -> (SocketAddr, CancellationToken) {
+        let say = CancellationToken::new();
+        let told = say.clone();
+        let ready = move || {
+            let told = told.clone();
+            async move {
+                told.cancelled().await;
+                "ready"
+            }
+        };
+        let routes = Router::new()
+            .route("/livez", get(|| std::future::ready("alive")))
+            .route("/readyz", get(ready));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        spawner.spawn(async move { axum::serve(listener, routes).await });
+        (address, say)
+    }
+
+    #[tokio::test]
+    async fn a_role_that_takes_long_to_say_how_it_is_is_said_to_live_meanwhile() {
+        let spawner = Spawner::new();
+        let (door, say) = slow_door(&spawner).await;
+        let (stop, over) = (CancellationToken::new(), CancellationToken::new());
+        let (telling, mut told) = mpsc::channel(64);
+        let teller = Teller::new(Duration::ZERO, move |states: &[NotifyState<'_>]| {
+            let is_ping = matches!(states, [NotifyState::Watchdog]);
+            // What comes when nobody counts any more is of no interest.
+            let _ = telling.try_send(is_ping);
+        });
+        let pulse = Pulse::at(door).unwrap();
+        let allowed = Some(Duration::from_millis(100));
+        spawner.spawn({
+            let (stop, over) = (stop.clone(), over.clone());
+            async move { watch(&pulse, allowed, stop, over, teller).await }
+        });
+        for _ in 0..3 {
+            let is_ping = timeout(DEADLINE, told.recv()).await.unwrap().unwrap();
+            assert!(is_ping, "something else is told before the third sign of life");
+        }
+        say.cancel();
+        while timeout(DEADLINE, told.recv()).await.unwrap().unwrap() {}
+        over.cancel();
+    }
 
     #[test]
     fn a_status_is_one_line_whatever_an_error_holds() {

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::clock::Millis;
 use crate::name::{KindName, Namespace, ScheduleName};
+use crate::sabotage::{Break, breaks};
 
 /// Longest foreign id and longest key, in bytes.
 pub const MAX_FOREIGN: usize = 128;
@@ -91,6 +92,9 @@ impl TaskId {
     /// `ordinal` counts the follow-ups of one reply that are alike in kind and args.
     #[must_use]
     pub fn follow_up(self, replay: u32, kind: &KindName, args: &[u8], ordinal: u32) -> Self {
+        if breaks(Break::FollowUpIdRandom) {
+            return Self::mint();
+        }
         let mut name = format!("{self}\0follow\0{replay}\0{kind}\0{ordinal}\0").into_bytes();
         name.extend_from_slice(args);
         Self(Uuid::new_v5(&ROOT, &name))
@@ -107,6 +111,9 @@ impl TaskId {
         due: Millis,
         nonce: Option<&str>,
     ) -> Self {
+        if breaks(Break::OccurrenceIdRandom) {
+            return Self::mint();
+        }
         let due = due.0;
         let nonce = nonce.unwrap_or_default();
         let name = format!("{namespace}\0schedule\0{schedule}\0{due}\0{nonce}");

@@ -27,6 +27,7 @@
 //! | [`shape`], `address` (feature `address`) | which args a kind takes, which addresses a worker may call |
 //! | [`telemetry`], [`diagnose`] | logs and metrics, what `leveret doctor` finds |
 //! | [`decorator`], [`failpoint`] | what is the same around every seam, where tests stop the process |
+//! | [`sabotage`] | which rule a test breaks on purpose |
 //! | `embedded` (feature `embedded`) | broker and store in one SQLite file |
 //! | `testkit` (feature `testkit`) | the suites that every backend has to pass |
 //!
@@ -83,6 +84,7 @@ pub mod id;
 pub mod ledger;
 pub mod name;
 pub mod retry;
+pub mod sabotage;
 pub mod schedule;
 pub mod shape;
 pub mod size;

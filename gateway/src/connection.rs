@@ -1,14 +1,16 @@
 //! Connections: accepted up to a number, with limits on the time of a request's head and on a client
-//! that does not read, and ended in order.
+//! that does not read, and ended in order. For the gateway's own door, and for the small ones of other roles.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use leveret_common::spawn::Spawner;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -18,12 +20,59 @@ use crate::write_limit::WriteLimit;
 const MAX_HEAD: usize = 64 << 10;
 /// How long to wait after the system refused a connection, such as for want of descriptors.
 const REFUSED_PAUSE: Duration = Duration::from_millis(100);
+/// How much longer than the connections the work behind them may take: a publish whose client was
+/// cut off still ends in order.
+const AFTER_GRACE: Duration = Duration::from_secs(1);
 
-/// Waits for a connection; errors of single connections are passed over.
+/// What a door grants those who come in.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Most connections at once; further ones wait to be accepted.
+    pub connections: usize,
+    /// How long the head of a request may take to arrive, and a connection may be idle.
+    pub header_timeout: Duration,
+    /// How long a client may read nothing of an answer.
+    pub write_timeout: Duration,
+    /// How long requests may go on after the shutdown began.
+    pub grace: Duration,
+}
+
+/// Serves what comes to `listener` until `shutdown`, then takes nothing new and lets requests, and what they
+/// started in `spawner`, finish within the grace. `spawner` is shut down by it.
 ///
 /// # Cancel safety
-/// Dropped, no connection is lost.
-pub(crate) async fn accept(listener: &TcpListener) -> TcpStream {
+/// Dropped, connections are served until the runtime ends: cancel `shutdown` instead.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    spawner: &Spawner,
+    shutdown: CancellationToken,
+) {
+    let room = Arc::new(Semaphore::new(limits.connections));
+    let accepting = async {
+        // The semaphore is never closed, so a place comes sooner or later.
+        while let Ok(permit) = Arc::clone(&room).acquire_owned().await {
+            let stream = accept(&listener).await;
+            let served = serve_one(stream, router.clone(), limits, spawner.shutdown_signal());
+            spawner.spawn(async move {
+                served.await;
+                drop(permit);
+            });
+        }
+    };
+    tokio::select! {
+        () = accepting => {}
+        () = shutdown.cancelled() => {}
+    }
+    drop(listener);
+    if timeout(limits.grace + AFTER_GRACE, spawner.drained()).await.is_err() {
+        tracing::warn!("a door closes with work unfinished");
+    }
+}
+
+/// Waits for a connection; errors of single connections are passed over.
+async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return stream,
@@ -35,32 +84,22 @@ pub(crate) async fn accept(listener: &TcpListener) -> TcpStream {
     }
 }
 
-/// What all connections share.
-#[derive(Clone)]
-pub(crate) struct Terms {
-    pub(crate) router: Router,
-    pub(crate) header_timeout: Duration,
-    pub(crate) write_timeout: Duration,
-    pub(crate) grace: Duration,
-    pub(crate) shutdown: CancellationToken,
-}
-
 /// Serves one connection to its end; after the shutdown began, for at most the grace.
-pub(crate) async fn serve(stream: TcpStream, terms: Terms, permit: OwnedSemaphorePermit) {
+async fn serve_one(stream: TcpStream, router: Router, limits: Limits, shutdown: CancellationToken) {
     // Small answers must not wait for the client's delayed acknowledgements.
     let _ = stream.set_nodelay(true);
-    let service = TowerToHyperService::new(terms.router);
+    let service = TowerToHyperService::new(router);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(terms.header_timeout)
+        .header_read_timeout(limits.header_timeout)
         .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(WriteLimit::new(stream, terms.write_timeout)), service);
+        .serve_connection(TokioIo::new(WriteLimit::new(stream, limits.write_timeout)), service);
     let mut connection = std::pin::pin!(connection);
     let served = tokio::select! {
         served = connection.as_mut() => served,
-        () = terms.shutdown.cancelled() => {
+        () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            match timeout(terms.grace, connection.as_mut()).await {
+            match timeout(limits.grace, connection.as_mut()).await {
                 Ok(served) => served,
                 Err(_) => {
                     tracing::warn!("a request was cut off: it went on longer than the grace");
@@ -72,5 +111,4 @@ pub(crate) async fn serve(stream: TcpStream, terms: Terms, permit: OwnedSemaphor
     if let Err(error) = served {
         tracing::debug!(%error, "a connection ended early");
     }
-    drop(permit);
 }

@@ -67,6 +67,7 @@ mod token;
 mod write_limit;
 
 pub use self::config::Config;
+pub use self::connection::{Limits, serve};
 pub use self::error::GatewayError;
 pub use self::openapi::openapi;
 pub use self::server::{Bound, Gateway, IsWorkerReady, RenderMetrics};

@@ -5,17 +5,14 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use leveret_common::spawn::Spawner;
 use leveret_producer::Producer;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::connection::{self, Terms};
+use crate::connection::{self, Limits};
 use crate::error::GatewayError;
 use crate::guard::Guard;
 use crate::operations::Operations;
@@ -26,10 +23,6 @@ pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 
 /// Tells whether the worker in the same process takes tasks.
 pub type IsWorkerReady = Arc<dyn Fn() -> bool + Send + Sync>;
-
-/// How much longer than the connections the work behind them may take: a publish whose client was
-/// cut off still ends in order.
-const AFTER_GRACE: Duration = Duration::from_secs(1);
 
 /// The HTTP door, not yet open.
 pub struct Gateway {
@@ -120,30 +113,15 @@ impl Bound {
             worker,
         };
         let guard = Guard { listen: address, tokens: config.tokens.clone() };
-        let terms = Terms {
-            router: route::router(door, guard),
+        let limits = Limits {
+            connections: config.max_connections,
             header_timeout: config.header_timeout,
             write_timeout: config.write_timeout,
             grace: config.grace,
-            shutdown: spawner.shutdown_signal(),
         };
+        let router = route::router(door, guard);
         tracing::info!(endpoint = %address, "gateway listens");
-        let room = Arc::new(Semaphore::new(config.max_connections));
-        let accepting = async {
-            // The semaphore is never closed, so a place comes sooner or later.
-            while let Ok(permit) = Arc::clone(&room).acquire_owned().await {
-                let stream = connection::accept(&listener).await;
-                spawner.spawn(connection::serve(stream, terms.clone(), permit));
-            }
-        };
-        tokio::select! {
-            () = accepting => {}
-            () = shutdown.cancelled() => {}
-        }
-        drop(listener);
-        if timeout(config.grace + AFTER_GRACE, spawner.drained()).await.is_err() {
-            tracing::warn!("gateway stops with work unfinished");
-        }
+        connection::serve(listener, router, limits, &spawner, shutdown).await;
         tracing::info!("gateway stopped");
     }
 }

@@ -19,6 +19,16 @@ pub enum Error {
         .0.display()
     )]
     NotBuilt(PathBuf),
+    /// What is killed at its steps has none compiled in, or is not there.
+    #[error(
+        "{} has to be built with failpoints, and leveret-test-trouble beside it: {}",
+        .0.display(),
+        crate::fleet::program::BUILD
+    )]
+    NoFailpoints(PathBuf),
+    /// A server of the run's own could not be had, or failed.
+    #[error(transparent)]
+    Node(#[from] leveret_nodes::Error),
     /// A part did not do what it has to.
     #[error("{part} {what}")]
     Unexpected {

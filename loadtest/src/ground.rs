@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use clap::ValueEnum;
+use leveret_nodes::Generation;
 use tempfile::TempDir;
 
 use crate::error::{Error, while_doing};
@@ -33,6 +34,16 @@ impl On {
             Self::Embedded => "embedded",
             Self::RabbitMq3 => "RabbitMQ 3.10 + Redis 7.0",
             Self::RabbitMq4 => "RabbitMQ 4.0 + Redis 8.0",
+        }
+    }
+
+    /// Returns the generation of its servers; none where it has none.
+    #[must_use]
+    pub const fn generation(self) -> Option<Generation> {
+        match self {
+            Self::Embedded => None,
+            Self::RabbitMq3 => Some(Generation::Old),
+            Self::RabbitMq4 => Some(Generation::New),
         }
     }
 

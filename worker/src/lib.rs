@@ -70,6 +70,7 @@ pub mod handler;
 pub mod harness;
 pub mod heartbeat;
 pub mod lanes;
+mod sabotage;
 mod schedules;
 pub mod settle;
 pub mod shared;

@@ -12,6 +12,7 @@ use leveret_common::backend::Backend;
 use leveret_common::broker::{Consumer, Destination, Publish, Receipt, Settle};
 use leveret_common::desk::letter;
 use leveret_common::id::Owner;
+use leveret_common::sabotage::{Break, breaks};
 use leveret_common::spawn::Spawner;
 use leveret_common::store::{Letter, Notice, StoreError};
 use leveret_common::telemetry::names::field;
@@ -247,7 +248,7 @@ impl Shared {
     /// # Cancel safety
     /// Dropped, the delivery stays unsettled.
     pub async fn move_on(&self, arrived: &Arrived, copy: Publish) {
-        if self.publish(&self.gone, vec![copy]).await {
+        if breaks(Break::ParkWithoutPublish) || self.publish(&self.gone, vec![copy]).await {
             leveret_common::failpoint::pass("park.confirmed");
             self.settle(arrived, Settle::Ack).await;
         }

@@ -54,7 +54,8 @@ async fn serve(ground: &Ground, hangups: Hangups, stop: CancellationToken) -> Re
     };
     let worker = ground.worker(registry, queues)?;
     let (performs, keeps) = (worker.status(), timekeeper.status());
-    let relay = ground.relay().await?;
+    let Some(opened) = stop.run_until_cancelled(ground.relay()).await else { return Ok(()) };
+    let relay = opened?;
     let hands_on = relay.as_ref().map(Relay::status);
     let is_ready = move || {
         let hands_on = hands_on.as_ref().is_none_or(|relay| relay.trouble().is_none());

@@ -76,7 +76,7 @@ fn rows(header: &str) -> Vec<Vec<String>> {
 fn what_the_page_says_of_features_is_so() {
     let manifest: Table = include_str!("../../Cargo.toml").parse().unwrap();
     let features = manifest["features"].as_table().unwrap().keys();
-    let for_tests = ["default", "failpoints", "proofs"];
+    let for_tests = ["default", "failpoints", "proofs", "sabotage"];
     let real: BTreeSet<_> = features.filter(|name| !for_tests.contains(&name.as_str())).collect();
     let told = rows("| feature | brings |");
     let told: BTreeSet<_> = told.iter().map(|row| &row[0]).filter(|name| *name != "none").collect();

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use leveret_common::testkit::services::sabotage;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -58,6 +59,7 @@ impl Home {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.binary);
         command.args(arguments).current_dir(self.path()).env_clear().env("PATH", "/usr/bin:/bin");
+        command.envs(sabotage());
         command
     }
 

@@ -40,6 +40,7 @@ mod refusals;
 mod rights;
 mod role;
 mod roles;
+mod sabotage;
 mod schedules;
 mod servers;
 mod settings;

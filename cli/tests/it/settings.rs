@@ -49,7 +49,11 @@ fn the_version_is_the_same_by_command_and_by_flag() {
     let version = format!("leveret {}\n", env!("CARGO_PKG_VERSION"));
     assert_eq!(home.run(&["version"]).succeeds().stdout, version);
     assert_eq!(home.run(&["--version"]).succeeds().stdout, version);
-    assert_eq!(home.run(&["version", "-o", "json"]).json()["version"], env!("CARGO_PKG_VERSION"));
+    let told = home.run(&["version", "-o", "json"]).json();
+    assert_eq!(told["version"], env!("CARGO_PKG_VERSION"));
+    // Who needs failpoints asks the binary whether it has them.
+    let has = told["features"].as_array().unwrap().contains(&"failpoints".into());
+    assert_eq!(has, leveret_common::failpoint::COMPILED_IN);
 }
 
 #[test]

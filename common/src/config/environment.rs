@@ -39,6 +39,11 @@ pub(super) fn assign(
         if !name.starts_with(VARIABLE_PREFIX) || name.starts_with(TEST_PREFIX) {
             continue;
         }
+        #[cfg(feature = "sabotage")]
+        if name == crate::sabotage::VARIABLE {
+            problems.extend(check_break(name, value));
+            continue;
+        }
         match assign_variable(sources, name, value) {
             Ok(Some(assignment)) => assignments.push(assignment),
             Ok(None) => {}
@@ -77,6 +82,12 @@ fn check_text(name: &str, value: &str, key: &Key) -> Result<(), Box<Problem>> {
         return Err(Problem::new(name, "it holds bytes that are not UTF-8", mend(key)).into());
     }
     Ok(())
+}
+
+#[cfg(feature = "sabotage")]
+fn check_break(name: &str, value: &str) -> Option<Problem> {
+    let why = crate::sabotage::read(value).err()?;
+    Some(Problem::new(name, why, "unset it, or name one of these").with_value(format!("{value:?}")))
 }
 
 fn read_secret(

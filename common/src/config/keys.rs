@@ -11,14 +11,8 @@ use super::form::Form;
 use crate::size::ByteSize;
 
 /// What the URL of a store may begin with.
-const REDIS: &[&str] = &[
-    "redis",
-    "rediss",
-    "redis-sentinel",
-    "rediss-sentinel",
-    "redis-cluster",
-    "rediss-cluster",
-];
+const REDIS: &[&str] =
+    &["redis", "rediss", "redis-sentinel", "rediss-sentinel", "redis-cluster", "rediss-cluster"];
 
 /// One thing that can be set.
 #[derive(Debug, Clone, Copy)]

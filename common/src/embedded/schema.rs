@@ -24,6 +24,8 @@ const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0004_interim.sql"),
 ];
 
+/// How long a statement waits for whoever else has the file open, such as a backup.
+const BUSY: Duration = Duration::from_secs(5);
 /// The newest schema that this program knows.
 const KNOWN: u32 = MIGRATIONS.len() as u32;
 
@@ -62,7 +64,7 @@ pub(super) fn open_writer(source: &Source, namespace: &Namespace) -> Result<Conn
     let file = source.name();
     let failed = |error| OpenError::sqlite("open", file.to_owned(), error);
     let connection = source.connect(OpenFlags::default()).map_err(failed)?;
-    connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
+    connection.busy_timeout(BUSY).map_err(failed)?;
     let found = recognise(&connection, file)?;
     set_up(&connection).map_err(failed)?;
     let version = usize::try_from(found).unwrap_or(usize::MAX);
@@ -83,7 +85,7 @@ pub(super) fn open_reader(source: &Source) -> Result<Connection, OpenError> {
     let failed = |error| OpenError::sqlite("open", source.name().to_owned(), error);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = source.connect(flags).map_err(failed)?;
-    connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
+    connection.busy_timeout(BUSY).map_err(failed)?;
     Ok(connection)
 }
 

@@ -62,8 +62,11 @@ pub const REPLAY_OF: &str = "lv-replay-of";
 /// What a message of another dialect said in its own headers, where it could not become a task.
 pub const FOREIGN: &str = "lv-foreign";
 
+/// What of a message could not be read as it came from the broker, so that it was left out.
+pub const UNREADABLE: &str = "lv-unreadable";
+
 /// The headers that this version reads; every other `lv-*` header is carried along unread.
-pub const KNOWN: [&str; 30] = [
+pub const KNOWN: [&str; 31] = [
     VERSION,
     KEY,
     ORIGIN_ID,
@@ -94,6 +97,7 @@ pub const KNOWN: [&str; 30] = [
     REPLAY_OF,
     REPLY_TO,
     FOREIGN,
+    UNREADABLE,
 ];
 
 /// Most attempts that a task may ask for.
@@ -113,5 +117,7 @@ pub const MAX_ERROR: usize = 4 * 1024;
 /// Deepest nesting of the args, as deep as `serde_json` reads by default: what passes here can be
 /// read by every handler.
 pub const MAX_DEPTH: usize = 127;
+/// Deepest nesting of tables and lists in a header; a message with a deeper one is no task.
+pub const MAX_NESTING: usize = 32;
 /// Longest trace header, in bytes.
 pub const MAX_TRACE: usize = 1024;

@@ -232,6 +232,11 @@ fn dialect_of(wire: &Wire) -> Option<&'static dyn Dialect> {
 /// # Errors
 /// [`Undecodable`], with the reason for a dead letter and what is wrong with which part.
 pub fn decode(namespace: &Namespace, wire: &Wire) -> Result<Decoded, Undecodable> {
+    if let Some(value) = wire.headers.get(header::UNREADABLE) {
+        // Part of it is missing: what is left may be another task than the one that was sent.
+        let why = if let HeaderValue::Text(why) = value { why } else { "no text" };
+        return Err(Undecodable::malformed(why));
+    }
     match dialect_of(wire) {
         Some(dialect) => dialect.decode(namespace, wire),
         None => native::decode(namespace, wire),

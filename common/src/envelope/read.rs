@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::wire::{HeaderValue, Headers};
 use super::{Undecodable, header};
 use crate::clock::Millis;
+use crate::sabotage::{Break, breaks};
 
 /// The greatest number that can be written again: an int64.
 const GREATEST: u64 = i64::MAX.unsigned_abs();
@@ -155,7 +156,7 @@ pub(super) fn tags(headers: &Headers) -> Result<BTreeMap<String, String>, Undeco
 pub(super) fn extra(headers: &Headers) -> Result<Headers, Undecodable> {
     let extra: Headers = headers
         .iter()
-        .filter(|(name, _)| name.starts_with("lv-") && !header::KNOWN.contains(&name.as_str()))
+        .filter(|(name, _)| is_kept(name) && !header::KNOWN.contains(&name.as_str()))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     let size = super::headers_size(&extra);
@@ -168,6 +169,10 @@ pub(super) fn extra(headers: &Headers) -> Result<Headers, Undecodable> {
         )));
     }
     Ok(extra)
+}
+
+fn is_kept(name: &str) -> bool {
+    name.starts_with("lv-") || (breaks(Break::CopiedXHeaders) && name.starts_with("x-"))
 }
 
 #[cfg(test)]

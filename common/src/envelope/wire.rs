@@ -9,6 +9,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::header;
+use crate::id::TaskId;
+use crate::name::Namespace;
+use crate::sabotage::{Break, breaks};
 
 /// The headers of a message, sorted by name.
 pub type Headers = BTreeMap<String, HeaderValue>;
@@ -156,8 +159,19 @@ impl Wire {
     /// Drops what the broker or a stranger put there, `x-death` and `CC` for example: a copy that is
     /// published with them would be routed or counted by them. What is ours stays, whatever its size.
     pub fn drop_foreign(&mut self) {
-        self.headers
-            .retain(|name, _| name.starts_with("lv-") || header::KNOWN.contains(&name.as_str()));
+        self.headers.retain(|name, _| {
+            let is_ours = name.starts_with("lv-") || header::KNOWN.contains(&name.as_str());
+            is_ours || breaks(Break::CopiedXHeaders)
+        });
+    }
+
+    /// Gives a message that becomes a dead letter an id, where it has none that can be read: letters
+    /// are told apart by it, and two senders may send the same bytes.
+    pub fn name_letter(&mut self) {
+        let said = self.message_id.as_deref().unwrap_or_default();
+        if TaskId::foreign(&Namespace::default(), said).is_err() {
+            self.message_id = Some(TaskId::mint().to_string());
+        }
     }
 
     /// Keeps only headers that may be sent: `lv-*` and trace context, within the limits.

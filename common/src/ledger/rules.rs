@@ -14,6 +14,7 @@ use super::{
 use crate::clock::Millis;
 use crate::envelope::{DeadReason, Order};
 use crate::id::Fence;
+use crate::sabotage::{Break, breaks};
 
 /// What becomes of the entry.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,14 +39,14 @@ pub fn claim(entry: Option<&Entry>, ask: &Claim, now: u64) -> (Answer, Change) {
         }
         Some(Entry::Settled(_)) => fresh(ask, Fence(0), Toll::default(), now),
         Some(Entry::Waiting(waiting)) => {
-            if ask.order < waiting.order {
+            if ask.order < waiting.order && !breaks(Break::StaleOrderIgnored) {
                 return (Answer::Stale, Change::Keep);
             }
             let toll = carried(waiting.toll, waiting.order, ask.order);
             fresh(ask, waiting.fence, toll, now)
         }
         Some(Entry::Running(held) | Entry::Finishing(held, _)) => {
-            if ask.order < held.order {
+            if ask.order < held.order || breaks(Break::BareSetnx) {
                 return (Answer::Stale, Change::Keep);
             }
             let running = matches!(entry, Some(Entry::Running(_)));
@@ -70,10 +71,12 @@ pub fn take_over(entry: Option<&Entry>, ask: &Takeover, now: u64) -> (Answer, Ch
     if held.hold.owner == claim.owner && held.token == claim.token {
         return again(claim, held, decision, now);
     }
-    if held.hold != ask.expected {
+    if held.hold != ask.expected && !breaks(Break::TakeoverWithoutFence) {
         return (Answer::Again, Change::Keep);
     }
-    if let Some(decision) = decision {
+    if let Some(decision) = decision
+        && !(breaks(Break::ExpiryFirst) && is_expired(claim, now))
+    {
         return resume(claim, held.hold.fence, held.order, held.toll, decision.clone(), now);
     }
     // What an operator replayed meanwhile was not cancelled with it, and must not be acked for it.
@@ -86,7 +89,7 @@ pub fn take_over(entry: Option<&Entry>, ask: &Takeover, now: u64) -> (Answer, Ch
         return fresh(claim, held.hold.fence, toll, now);
     }
     let mut toll = held.toll;
-    if !ask.orphan {
+    if !ask.orphan && !breaks(Break::CrashNotCharged) {
         toll.crashes = toll.crashes.saturating_add(1);
         toll.charged = held.hold.fence;
     }
@@ -216,7 +219,7 @@ pub fn cancel(entry: Option<&Entry>, ask: &Cancel) -> (Cancelling, Change) {
 
 /// Ends in *expired*, *poison* or *claimed*, in that order: the tail of C1 and of a takeover.
 fn fresh(ask: &Claim, last: Fence, mut toll: Toll, now: u64) -> (Answer, Change) {
-    if ask.expires_at.is_some_and(|at| at.0.saturating_mul(1_000) <= now) {
+    if is_expired(ask, now) {
         return settle(ask, ask.order.replay, Ending::Expired);
     }
     if toll.crashes >= ask.max_crashes {
@@ -233,6 +236,10 @@ fn fresh(ask: &Claim, last: Fence, mut toll: Toll, now: u64) -> (Answer, Change)
     let fence = next_fence(last, now);
     let running = claimed(ask, fence, ask.order, toll, now);
     (Answer::Claimed { fence, toll }, Change::Put(Entry::Running(running), ask.ttl))
+}
+
+fn is_expired(ask: &Claim, now: u64) -> bool {
+    ask.expires_at.is_some_and(|at| at.0.saturating_mul(1_000) <= now)
 }
 
 fn resume(
@@ -282,7 +289,7 @@ fn again(ask: &Claim, held: &Running, decision: Option<&Decision>, now: u64) -> 
 
 /// A fence never repeats, not even after a wipe: at least the ledger's time in µs (C6).
 fn next_fence(last: Fence, now: u64) -> Fence {
-    Fence(last.0.saturating_add(1).max(now))
+    Fence(last.0.saturating_add(1).max(if breaks(Break::FenceRestarts) { 0 } else { now }))
 }
 
 /// The toll belongs to one replay: a fresh start owes nothing.

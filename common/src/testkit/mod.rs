@@ -16,6 +16,7 @@
 pub mod broker;
 pub mod desk;
 mod management;
+pub mod raw;
 pub mod services;
 pub mod store;
 mod suite;

@@ -20,6 +20,14 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// Returns the variable that names the rule which the processes of a test are to break, if any: a test
+/// that clears their environment hands it on.
+#[must_use]
+pub fn sabotage() -> Option<(&'static str, String)> {
+    const NAME: &str = "LEVERET_SABOTAGE";
+    variable(NAME).map(|rule| (NAME, rule))
+}
+
 /// Returns a namespace that nothing else uses.
 #[must_use]
 pub fn fresh_namespace() -> Namespace {

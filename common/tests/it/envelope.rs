@@ -133,6 +133,38 @@ fn a_body_nested_a_hundred_thousand_deep_is_malformed_and_not_an_overflow() {
 }
 
 #[test]
+fn a_message_of_which_a_part_is_missing_is_malformed_in_every_dialect_and_version() {
+    for headers in [
+        vec![("lv-v", HeaderValue::Int(2))],
+        vec![("task", "demo.echo".into()), ("id", "x".into())],
+        vec![],
+    ] {
+        let mut wire = Wire { kind: Some("a".to_owned()), body: "1".into(), ..Wire::default() };
+        wire.headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        wire.headers.insert(header::UNREADABLE.to_owned(), "property type is cut short".into());
+        let error = decode(&Namespace::default(), &wire).unwrap_err();
+        assert_eq!(error.reason, DeadReason::Malformed);
+        assert_eq!(error.why, "property type is cut short");
+        // So is its letter, once it is replayed.
+        wire.keep_ours();
+        assert_eq!(decode(&Namespace::default(), &wire).unwrap_err().why, error.why);
+    }
+}
+
+#[test]
+fn letters_of_two_messages_without_an_id_that_can_be_read_are_two() {
+    let named = |id: &str| {
+        let mut wire = Wire { message_id: Some(id.to_owned()), ..Wire::default() };
+        wire.name_letter();
+        wire.message_id.unwrap()
+    };
+    for bad in ["", "a\0b", &"n".repeat(255)] {
+        assert_ne!(named(bad), named(bad));
+    }
+    assert_eq!(named("order-7"), "order-7");
+}
+
+#[test]
 fn a_body_nested_as_deep_as_allowed_is_read_and_brackets_in_text_do_not_count() {
     let nested = |depth: usize| {
         let body = format!("{}\"[[{{\\\"[\"{}", "[".repeat(depth), "]".repeat(depth));

@@ -2,13 +2,14 @@
 //!
 //! The promises that every broker keeps are asked by the suite (`conformance.rs`). What is here
 //! runs on both servers too, each case in a namespace of its own; that is its client's name as
-//! well, so that a case kills no connection but its own. Alarms and freezes need a [`Node`].
+//! well, so that a case kills no connection but its own. Alarms and freezes need a [`leveret_nodes::Broker`].
 
 mod alarms;
 mod busy;
+mod confirms;
 mod delays;
 mod diagnosis;
-mod node;
+mod nonsense;
 mod places;
 mod unrouted;
 mod walking;
@@ -30,8 +31,13 @@ use leveret_common::name::{Lane, Namespace};
 use leveret_common::spawn::Spawner;
 use leveret_common::testkit::eventually;
 use leveret_common::testkit::services::{VirtualHost, fresh_namespace, rabbitmq_3, rabbitmq_4};
+use leveret_nodes::{Generation, or_skip};
 use serde_json::{Value, json};
 
+use self::confirms::{
+    what_is_accepted_after_its_queue_was_deleted_is_there,
+    what_is_accepted_by_a_queue_that_is_full_is_there,
+};
 use self::delays::{
     a_wait_of_400_days_hops_from_bucket_to_bucket_and_ends_on_time,
     what_is_due_first_runs_first_however_it_leaves_its_bucket,
@@ -39,8 +45,9 @@ use self::delays::{
 use self::diagnosis::{
     a_difference_and_a_deleted_queue_are_told_by_name, a_missing_permission_is_told_by_name,
     looking_finds_all_good_and_makes_nothing, told,
+    without_the_right_to_publish_it_is_not_ready_until_it_has_it_again,
 };
-use self::node::Node;
+use self::nonsense::a_frame_that_never_ends_does_not_keep_its_connection;
 use self::places::{
     a_survey_of_a_hundred_places_answers_in_order_and_leaves_no_channel_behind,
     consuming_dead_letters_hangs_up_no_net_below_the_foreign_door,
@@ -436,6 +443,7 @@ on_both![
     a_tls_url_on_a_plain_port_is_an_error_and_no_panic,
     one_that_only_puts_in_moves_large_messages_and_receives_none,
     a_difference_in_topology_is_told_by_name,
+    a_frame_that_never_ends_does_not_keep_its_connection,
     killed_connections_come_back_and_old_receipts_are_gone,
     what_was_confirmed_survives_killed_connections,
     a_delayed_task_passes_its_bucket_and_keeps_its_lane,
@@ -445,6 +453,8 @@ on_both![
     a_dropped_consumer_gives_everything_back,
     a_full_queue_is_answered_as_rejected,
     a_foreign_message_finds_its_lane,
+    what_is_accepted_by_a_queue_that_is_full_is_there,
+    what_is_accepted_after_its_queue_was_deleted_is_there,
     an_undeclared_lane_is_declared_while_anything_is_consumed,
     unrouted_messages_rest_once_the_last_consumer_is_gone,
     a_key_that_is_no_lane_ends_as_a_dead_letter,
@@ -455,6 +465,7 @@ on_both![
     looking_finds_all_good_and_makes_nothing,
     a_difference_and_a_deleted_queue_are_told_by_name,
     a_missing_permission_is_told_by_name,
+    without_the_right_to_publish_it_is_not_ready_until_it_has_it_again,
     what_is_due_first_runs_first_however_it_leaves_its_bucket,
     a_wait_of_400_days_hops_from_bucket_to_bucket_and_ends_on_time,
     a_hundred_walks_lose_none_of_two_hundred_letters_and_double_none,
@@ -501,7 +512,7 @@ async fn a_url_that_is_none_says_how_one_looks() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_frozen_broker_is_answered_for_by_the_deadline_and_comes_back() {
-    let Some(node) = Node::start(3) else { return };
+    let Some(node) = or_skip(leveret_nodes::Broker::start(Generation::Old).await) else { return };
     let mut config = config(&node.url(), &fresh_namespace());
     config.publish_deadline = Duration::from_secs(2);
     config.heartbeat = Duration::from_secs(2);
@@ -517,7 +528,7 @@ async fn a_frozen_broker_is_answered_for_by_the_deadline_and_comes_back() {
     put().await.unwrap();
     let consumer = broker.consume(&place("mail"), 50).await.unwrap();
     assert_eq!(acked(&consumer).await, "1");
-    node.signal("STOP");
+    node.pause().unwrap();
     let answer = put().await;
     assert!(matches!(answer, Err(PublishError::Unknown { .. })), "{answer:?}");
     eventually(SOON, "the silence is noticed", || async { !consumer.is_consuming() }).await;
@@ -529,7 +540,7 @@ async fn a_frozen_broker_is_answered_for_by_the_deadline_and_comes_back() {
     assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
     assert!(told(&findings, "reachable", Health::Bad).contains("no greeting within"));
     assert!(told(&findings, "connections", Health::Bad).contains("consuming: "));
-    node.signal("CONT");
+    node.resume().unwrap();
     eventually(SOON, "a publish is confirmed again", || async { put().await.is_ok() }).await;
     assert_eq!(acked(&consumer).await, "1");
     assert!(consumer.is_consuming());

@@ -11,6 +11,7 @@
     reason = "tests fail by panicking and say aloud what they skip"
 )]
 
+mod bare;
 mod by_the_rules;
 mod diagnosis;
 mod leases;
@@ -18,9 +19,9 @@ mod letters;
 mod notices;
 mod records;
 mod schedules;
-mod server;
 mod several;
 mod signals;
+mod steps;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,7 +45,7 @@ use leveret_common::store::{
 use leveret_common::testkit::eventually;
 use leveret_common::testkit::services::{fresh_namespace, redis_7, redis_8};
 
-use self::server::{Bare, Reply, Server};
+use self::bare::{Bare, Reply, start};
 
 const RESPONSE: Duration = Duration::from_millis(500);
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -266,7 +267,7 @@ async fn a_cancel_is_kept_as_long_as_the_entry_and_honoured_by_whoever_finds_it(
         let fixture = patient(&url).await;
         let redis = &fixture.redis;
         let mut bare = Bare::connect(&url);
-        let mut left = |id| bare.ask(&["PTTL", &fixture.key("t", id)]).number();
+        let mut left = |id| bare.ask(&["PTTL", &fixture.key("t", id)]).number().unwrap();
         let cancel = |id| async move {
             redis.cancel(&[Cancel { id, replay: 0, ttl: TTL }]).await.unwrap().remove(0)
         };
@@ -314,12 +315,12 @@ async fn a_cancel_is_kept_as_long_as_the_entry_and_honoured_by_whoever_finds_it(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn scripts_flushed_in_the_middle_of_batches_apply_each_request_once() {
-    let Some(server) = Server::start(&[]) else { return };
+    let Some(server) = start(&[]).await else { return };
     let Fixture { redis, .. } = fixture(&server.url()).await;
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let mut bare = server.bare();
+            let mut bare = Bare::connect(&server.url());
             while !stop.load(Ordering::Relaxed) {
                 bare.ask(&["SCRIPT", "FLUSH", "SYNC"]);
             }
@@ -434,13 +435,13 @@ async fn records_have_caps_and_times_to_live() {
         assert_eq!(attempts, (7..=most + 6).collect::<Vec<_>>());
         let mut bare = Bare::connect(&url);
         for (sort, kept) in [("e", HOUR), ("h", HOUR), ("r", 2 * HOUR)] {
-            let left = bare.ask(&["PTTL", &fixture.key(sort, id)]).number();
+            let left = bare.ask(&["PTTL", &fixture.key(sort, id)]).number().unwrap();
             let most = i64::try_from(kept.as_millis()).unwrap();
             assert!((most - 60_000..=most).contains(&left), "{sort}: {left}");
         }
         let own = AttemptNote { result_ttl: Some(HOUR / 2), ..note(id, most + 7, Some("2")) };
         fixture.redis.attempted(&[own]).await.unwrap();
-        let left = bare.ask(&["PTTL", &fixture.key("r", id)]).number();
+        let left = bare.ask(&["PTTL", &fixture.key("r", id)]).number().unwrap();
         assert!((1_740_000..=1_800_000).contains(&left), "the task's own time wins: {left}");
         bare.ask(&["RPUSH", &fixture.key("h", id), "not ours"]);
         let error = fixture.redis.find(&[id]).await.unwrap_err();
@@ -450,7 +451,7 @@ async fn records_have_caps_and_times_to_live() {
 
 #[tokio::test]
 async fn a_heartbeat_after_a_wipe_is_absent_and_nothing_is_concluded() {
-    let Some(server) = Server::start(&[]) else { return };
+    let Some(server) = start(&[]).await else { return };
     let Fixture { redis, .. } = fixture(&server.url()).await;
     let (reader, holder) = (Owner::mint(), Owner::mint());
     let id = TaskId::mint();
@@ -469,7 +470,7 @@ async fn a_heartbeat_after_a_wipe_is_absent_and_nothing_is_concluded() {
     redis.leave(holder).await.unwrap();
     assert_eq!(redis.judge(reader, &[suspect(HOUR)], TTL).await.unwrap(), [Liveness::Dead]);
     assert_eq!(redis.workers().await.unwrap().len(), 1);
-    server.bare().ask(&["FLUSHALL"]);
+    Bare::connect(&server.url()).ask(&["FLUSHALL"]);
     assert_eq!(redis.judge(reader, &[suspect(HOUR)], TTL).await.unwrap(), [Liveness::Unsure]);
     assert!(redis.workers().await.unwrap().is_empty());
     assert_eq!(redis.beat(&heartbeat(reader, vec![]), TTL).await.unwrap(), Renewal::Absent);
@@ -489,16 +490,16 @@ async fn a_worker_that_stopped_beating_leaves_the_list_by_itself() {
         // The next heartbeat prunes the directory, and the directory outlives its last worker.
         fixture.redis.beat(&heartbeat(long, vec![]), TTL).await.unwrap();
         let mut bare = Bare::connect(&url);
-        let key = format!("{}:workers", fixture.namespace);
+        let key = format!("{}:{{w}}:all", fixture.namespace);
         assert_eq!(bare.ask(&["ZCARD", &key]), Reply::Number(1));
-        let left = bare.ask(&["PTTL", &key]).number();
+        let left = bare.ask(&["PTTL", &key]).number().unwrap();
         assert!((10_000..=15_000).contains(&left), "{left}");
     }
 }
 
 #[tokio::test]
 async fn nothing_listening_a_wrong_password_and_a_wrong_url_say_how_to_mend_them() {
-    let Some(server) = Server::start(&["--requirepass", "right"]) else { return };
+    let Some(server) = start(&["--requirepass", "right"]).await else { return };
     let address = server.url().replace("redis://", "");
     let refused = |url: String| async move { connect(&url).await.err().expect("no connection") };
 
@@ -534,7 +535,7 @@ async fn nothing_listening_a_wrong_password_and_a_wrong_url_say_how_to_mend_them
 
 #[tokio::test]
 async fn a_tls_url_on_a_plain_server_is_an_error_not_a_panic() {
-    let Some(server) = Server::start(&[]) else { return };
+    let Some(server) = start(&[]).await else { return };
     let error = connect(&server.url().replace("redis:", "rediss:")).await.err().unwrap();
     assert_eq!(error.kind, StoreErrorKind::Unavailable, "{error}");
     assert!(error.to_string().contains("with TLS"), "{error}");
@@ -543,22 +544,22 @@ async fn a_tls_url_on_a_plain_server_is_an_error_not_a_panic() {
 #[tokio::test]
 async fn a_server_that_would_evict_claims_is_refused_and_one_without_aof_is_named() {
     let evicting = ["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"];
-    let Some(server) = Server::start(&evicting) else { return };
+    let Some(server) = start(&evicting).await else { return };
     let error = connect(&server.url()).await.err().expect("it is refused");
     assert_eq!(error.kind, StoreErrorKind::Refused);
     assert!(error.to_string().contains("allkeys-lru"), "{error}");
-    server.bare().ask(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    Bare::connect(&server.url()).ask(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
     let warnings = fixture(&server.url()).await.redis.warnings().to_vec();
     assert!(warnings.len() == 1 && warnings[0].contains("appendonly"), "{warnings:?}");
-    server.bare().ask(&["CONFIG", "SET", "appendonly", "yes"]);
+    Bare::connect(&server.url()).ask(&["CONFIG", "SET", "appendonly", "yes"]);
     assert!(fixture(&server.url()).await.redis.warnings().is_empty());
 }
 
 #[tokio::test]
 async fn out_of_memory_a_replica_and_a_missing_permission_are_refusals_by_name() {
-    let Some(server) = Server::start(&[]) else { return };
+    let Some(server) = start(&[]).await else { return };
     let Fixture { redis, .. } = fixture(&server.url()).await;
-    let mut bare = server.bare();
+    let mut bare = Bare::connect(&server.url());
     let ask = claim(TaskId::mint(), Owner::mint());
     let cases: [(&[&str], &[&str], &str); 3] = [
         (&["CONFIG", "SET", "maxmemory", "1"], &["CONFIG", "SET", "maxmemory", "0"], "maxmemory"),
@@ -588,9 +589,9 @@ async fn out_of_memory_a_replica_and_a_missing_permission_are_refusals_by_name()
 
 #[tokio::test]
 async fn what_is_written_by_plain_commands_is_refused_by_name_too() {
-    let Some(server) = Server::start(&[]) else { return };
+    let Some(server) = start(&[]).await else { return };
     let Fixture { redis, .. } = fixture(&server.url()).await;
-    let mut bare = server.bare();
+    let mut bare = Bare::connect(&server.url());
     let pause =
         Pause { queue: "mail".parse().unwrap(), at: Millis(1), by: "lea".to_owned(), why: None };
     let cases: [(&[&str], &[&str], &str); 2] = [
@@ -642,7 +643,7 @@ async fn a_heartbeat_in_other_words_spares_its_owner_and_hides_no_other() {
         bare.ask(&["DEL", &key(odd)]);
         bare.ask(&["RPUSH", &key(odd), "hello"]);
         assert_eq!(redis.judge(reader, &suspects, TTL).await.unwrap(), expected);
-        bare.ask(&["ZADD", &format!("{}:workers", fixture.namespace), "9e15", "nobody"]);
+        bare.ask(&["ZADD", &format!("{}:{{w}}:all", fixture.namespace), "9e15", "nobody"]);
         let workers = redis.workers().await.unwrap();
         assert_eq!(workers, [heartbeat(reader, vec![])], "what can be read is listed, as it was");
         bare.ask(&["DEL", &key(odd)]);
@@ -651,11 +652,11 @@ async fn a_heartbeat_in_other_words_spares_its_owner_and_hides_no_other() {
 
 #[tokio::test]
 async fn a_paused_server_is_a_timeout_in_time_and_recovers_by_itself() {
-    let Some(server) = Server::start(&[]) else { return };
+    let Some(server) = start(&[]).await else { return };
     let Fixture { redis, .. } = fixture(&server.url()).await;
     let ask = claim(TaskId::mint(), Owner::mint());
     for pause in ["900", "2500"] {
-        server.bare().ask(&["CLIENT", "PAUSE", pause, "ALL"]);
+        Bare::connect(&server.url()).ask(&["CLIENT", "PAUSE", pause, "ALL"]);
         let began = Instant::now();
         let beat = heartbeat(ask.owner, vec![]);
         let (claim, beat) =
@@ -679,14 +680,13 @@ async fn a_paused_server_is_a_timeout_in_time_and_recovers_by_itself() {
 
 #[tokio::test]
 async fn a_server_that_was_killed_is_used_again_once_it_is_back() {
-    let Some(mut server) = Server::start(&["--appendonly", "yes", "--appendfsync", "always"])
-    else {
+    let Some(mut server) = start(&["--appendonly", "yes", "--appendfsync", "always"]).await else {
         return;
     };
     let Fixture { redis, spawner, .. } = fixture(&server.url()).await;
     let ask = claim(TaskId::mint(), Owner::mint());
     let hold = claimed(&redis, &ask).await;
-    server.kill();
+    server.kill().await.unwrap();
     eventually(Duration::from_secs(5), "the loss is noticed", || async {
         let began = Instant::now();
         let error = redis.check().await.unwrap_err();
@@ -702,7 +702,7 @@ async fn a_server_that_was_killed_is_used_again_once_it_is_back() {
     assert!(began.elapsed() < RESPONSE, "requests fail at once while it is away");
     // A shutdown has begun meanwhile: what runs must still be able to record its outcome.
     spawner.shut_down();
-    server.start_again();
+    server.start_again().await.unwrap();
     let order = ask.order;
     eventually(Duration::from_secs(10), "the claim is marked", || async {
         let mark = Mark { id: ask.id, hold, order, marking: Marking::Done, ttl: HOUR };
@@ -714,9 +714,9 @@ async fn a_server_that_was_killed_is_used_again_once_it_is_back() {
 
 #[tokio::test]
 async fn a_drain_ends_while_the_server_is_away() {
-    let Some(mut server) = Server::start(&[]) else { return };
+    let Some(mut server) = start(&[]).await else { return };
     let Fixture { redis, spawner, .. } = fixture(&server.url()).await;
-    server.kill();
+    server.kill().await.unwrap();
     redis.check().await.unwrap_err();
     tokio::time::timeout(Duration::from_secs(5), spawner.drained()).await.expect("it ends");
     redis.check().await.unwrap_err();
@@ -724,10 +724,10 @@ async fn a_drain_ends_while_the_server_is_away() {
 
 #[tokio::test]
 async fn an_idle_connection_that_was_cut_is_opened_before_it_is_needed() {
-    let Some(server) = Server::start(&[]) else { return };
+    let Some(server) = start(&[]).await else { return };
     let Fixture { redis, .. } = fixture(&server.url()).await;
-    let mut bare = server.bare();
-    let own = bare.ask(&["CLIENT", "ID"]).number().to_string();
+    let mut bare = Bare::connect(&server.url());
+    let own = bare.ask(&["CLIENT", "ID"]).number().unwrap().to_string();
     let others = |bare: &mut Bare| {
         let list = bare.ask(&["CLIENT", "LIST"]).text().unwrap();
         list.lines().filter(|line| !line.contains(&format!("id={own} "))).count()

@@ -17,8 +17,8 @@ use super::look::Look;
 
 /// How long a publish is waited for before the broker is asked how it is.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long that question may take.
-const LOOK: Duration = Duration::from_millis(500);
+/// How long that question may take: two seconds in all are promised, and a slow line is no broker that is away.
+const LOOK: Duration = Duration::from_millis(900);
 /// How long its answer stands.
 const LOOK_AGE: Duration = Duration::from_millis(250);
 
@@ -87,5 +87,61 @@ impl Broker for Patient {
 
     async fn close(&self) {
         self.inner.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use leveret_common::broker::Destination;
+    use leveret_common::envelope::Wire;
+
+    use super::*;
+
+    /// A broker at the end of a slow line.
+    struct Far {
+        away: Duration,
+    }
+
+    #[async_trait]
+    impl Broker for Far {
+        async fn publish(&self, batch: &[Publish]) -> Vec<Result<(), PublishError>> {
+            tokio::time::sleep(3 * self.away).await;
+            batch.iter().map(|_| Ok(())).collect()
+        }
+
+        async fn consume(&self, _: &Place, _: u16) -> Result<Arc<dyn Consumer>, BrokerError> {
+            unreachable!("nobody consumes here")
+        }
+
+        async fn survey(&self, _: &[Place]) -> Result<Vec<Survey>, BrokerError> {
+            Ok(Vec::new())
+        }
+
+        async fn check(&self) -> Result<(), BrokerError> {
+            tokio::time::sleep(self.away).await;
+            Ok(())
+        }
+
+        async fn close(&self) {}
+    }
+
+    async fn published(away: Duration) -> Result<(), PublishError> {
+        let patient = Patient::new(Arc::new(Far { away }));
+        let batch = [Publish {
+            to: Destination::Lane("mail.normal".parse().unwrap()),
+            wire: Wire::default(),
+        }];
+        patient.publish(&batch).await.remove(0)
+    }
+
+    #[tokio::test]
+    async fn a_broker_that_is_far_away_is_waited_for() {
+        assert!(published(Duration::from_millis(800)).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_broker_that_does_not_answer_is_not_waited_for() {
+        let error = published(Duration::from_secs(60)).await.unwrap_err();
+        assert!(matches!(error, PublishError::Unknown { .. }), "{error}");
     }
 }

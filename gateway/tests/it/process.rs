@@ -169,6 +169,32 @@ async fn a_head_that_does_not_come_ends_the_connection() {
 }
 
 #[tokio::test]
+async fn a_connection_that_nobody_uses_ends() {
+    let world = World::with(|config| config.header_timeout = Duration::from_millis(50)).await;
+    let connect = || TcpStream::connect(world.url.trim_start_matches("http://"));
+    let mut used = connect().await.unwrap();
+    used.write_all(b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    for mut stream in [connect().await.unwrap(), used] {
+        let mut answer = Vec::new();
+        let read = timeout(SOON, stream.read_to_end(&mut answer)).await;
+        assert!(read.is_ok(), "the connection stays open");
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused() {
+    let world = World::new().await;
+    let mut stream = TcpStream::connect(world.url.trim_start_matches("http://")).await.unwrap();
+    let head =
+        format!("GET /livez HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "a".repeat(1 << 20));
+    // The other side may have hung up by then.
+    let _ = stream.write_all(head.as_bytes()).await;
+    let mut answer = [0; 12];
+    timeout(SOON, stream.read_exact(&mut answer)).await.unwrap().unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 431");
+}
+
+#[tokio::test]
 async fn more_connections_than_allowed_wait_for_their_turn() {
     let world = World::with(|config| config.max_connections = 1).await;
     let first = TcpStream::connect(world.url.trim_start_matches("http://")).await.unwrap();

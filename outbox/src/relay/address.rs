@@ -10,6 +10,7 @@ use tokio_postgres::config::{Host, SslMode};
 
 use super::Config;
 use super::error::RelayError;
+use super::line::CONNECT;
 use super::postgres::Postgres;
 use super::source::Source;
 use super::sqlite::Sqlite;
@@ -18,8 +19,6 @@ use super::sqlite::Sqlite;
 const KEEPALIVE: Duration = Duration::from_secs(15);
 /// How long a connection may stay unanswered.
 const UNANSWERED: Duration = Duration::from_secs(30);
-/// How long one attempt to connect may take, where the URL does not say so.
-const CONNECT: Duration = Duration::from_secs(5);
 
 /// Where an outbox is.
 #[derive(Debug, Clone)]

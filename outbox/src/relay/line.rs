@@ -1,16 +1,19 @@
 //! The one connection to a PostgreSQL server: made by TLS or without, driven beside whoever uses it, with
-//! an ear for notifications and for its own end.
+//! an ear for notifications and for its own end. Guards that a server which accepts and then says nothing
+//! is not waited for for ever, neither at the beginning nor at the end.
 
 use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use leveret_common::spawn::Spawner;
 use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{AsyncMessage, Client, NoTls, Socket};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::error::RelayError;
 use super::tls;
@@ -19,6 +22,10 @@ use crate::postgres::told;
 /// What to do where a certificate is not believed.
 const ADVICE: &str = "; have this system believe the server's certificate (SSL_CERT_FILE names a \
                       file of authorities), or write sslmode=disable where the network is trusted";
+/// How long one attempt to connect may take, the handshake included, where the URL does not say so.
+pub(super) const CONNECT: Duration = Duration::from_secs(5);
+/// How long the goodbye may take to be written.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A connection that is driven.
 pub(super) struct Line {
@@ -27,6 +34,8 @@ pub(super) struct Line {
     pub(super) woken: Arc<Notify>,
     /// Cancelled when the connection is gone.
     pub(super) gone: CancellationToken,
+    /// Says that nobody uses it any more.
+    _left: DropGuard,
 }
 
 impl Line {
@@ -57,25 +66,47 @@ impl Line {
         T: MakeTlsConnect<Socket, Stream: Send + 'static, TlsConnect: Send>,
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     {
-        let (client, mut connection) =
-            server.connect(connector).await.map_err(|error| RelayError::Connect {
-                endpoint: endpoint.to_owned(),
-                why: format!("{}{}", told(&error), advice(&error)),
-                source: Some(error.into()),
-            })?;
-        let (woken, gone) = (Arc::new(Notify::new()), CancellationToken::new());
-        let (wake, end) = (Arc::clone(&woken), gone.clone().drop_guard());
+        // The client's own limit is for the way to each address in turn, and not for what is said there.
+        let each = server.get_connect_timeout().copied().unwrap_or(CONNECT);
+        let servers = server.get_hosts().len().max(server.get_hostaddrs().len()).max(1);
+        let patience = each.saturating_mul(u32::try_from(servers + 1).unwrap_or(u32::MAX));
+        let mut server = server.clone();
+        server.connect_timeout(each);
+        let failed =
+            |why, source| RelayError::Connect { endpoint: endpoint.to_owned(), why, source };
+        let (client, mut connection) = match timeout(patience, server.connect(connector)).await {
+            Ok(Ok(connected)) => connected,
+            Ok(Err(error)) => {
+                let why = format!("{}{}", told(&error), advice(&error));
+                return Err(failed(why, Some(error.into())));
+            }
+            Err(_) => {
+                let why =
+                    format!("no answer within {patience:?}; is it PostgreSQL, and not stuck?");
+                return Err(failed(why, None));
+            }
+        };
+        let (woken, gone, left) =
+            (Arc::new(Notify::new()), CancellationToken::new(), CancellationToken::new());
+        let (wake, end, leaving) = (Arc::clone(&woken), gone.clone().drop_guard(), left.clone());
         spawner.spawn(async move {
             // Ends with the client, or with the connection.
-            while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await
-            {
-                if matches!(message, AsyncMessage::Notification(_)) {
-                    wake.notify_one();
+            let driven = async {
+                while let Some(Ok(message)) =
+                    poll_fn(|context| connection.poll_message(context)).await
+                {
+                    if matches!(message, AsyncMessage::Notification(_)) {
+                        wake.notify_one();
+                    }
                 }
+            };
+            tokio::select! {
+                () = driven => {}
+                () = async { leaving.cancelled().await; sleep(GOODBYE).await } => {}
             }
             drop(end);
         });
-        Ok(Self { client, woken, gone })
+        Ok(Self { client, woken, gone, _left: left.drop_guard() })
     }
 }
 

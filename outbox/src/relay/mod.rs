@@ -29,7 +29,7 @@ use std::time::Duration;
 
 pub use self::address::Address;
 pub use self::error::RelayError;
-pub use self::run::Relay;
+pub use self::run::{GRACE, Relay};
 pub use self::source::{Refused, Survey};
 pub use self::status::Status;
 

@@ -4,6 +4,7 @@
 //! is no row's fault and is written nowhere.
 
 use leveret_common::broker::PublishError;
+use leveret_common::sabotage::{Break, breaks};
 use leveret_producer::{Accepted, EnqueueError, Producer};
 
 use super::patience;
@@ -57,6 +58,7 @@ fn fate(
             handed.repeated += usize::from(accepted.repeated);
             return Ok(Fate::Sent);
         }
+        Err(_) if breaks(Break::RowMarkedUnconfirmed) => return Ok(Fate::Sent),
         Err(error) => error,
     };
     let wait = patience::of_row(tries.saturating_add(1));

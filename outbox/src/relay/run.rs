@@ -2,7 +2,8 @@
 //!
 //! The order is what makes it safe: a mark is written after the confirm and never before. Each
 //! arrow is a failpoint. A database that went away is opened again; a broker that is away is asked
-//! again, and the rows wait where they are safe.
+//! again, and the rows wait where they are safe. Guards that a stop is heard whatever hangs: nothing is
+//! begun after it, and what is on its way has so long.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,11 @@ use super::status::Status;
 
 /// How often the relay counts what there is and deletes what was kept long enough.
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
+
+/// How long what is on its way may take after a stop: the confirms of a batch, and its marks.
+pub const GRACE: Duration = Duration::from_secs(25);
+/// How long of that the database may take for the marks.
+const MARKED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Hands committed rows on. Any number of them may serve one outbox.
 pub struct Relay {
@@ -57,9 +63,20 @@ impl Relay {
         let mut source = address.open(&config, spawner).await?;
         // Nothing is taken, but whoever may not take is told at once.
         source.take(0).await?;
+        Ok(Self::on(source, address, producer, config, spawner))
+    }
+
+    /// Creates the relay of an outbox that is open.
+    pub(super) fn on(
+        source: Box<dyn Source>,
+        address: Address,
+        producer: Producer,
+        config: Config,
+        spawner: &Spawner,
+    ) -> Self {
         let (status, patience, reach) = (Arc::default(), Patience::default(), Patience::default());
         let spawner = spawner.clone();
-        Ok(Self { address, producer, config, spawner, source, status, patience, reach })
+        Self { address, producer, config, spawner, source, status, patience, reach }
     }
 
     /// Looks at what lies in the outbox at `address`, without changing anything.
@@ -79,16 +96,33 @@ impl Relay {
         Arc::clone(&self.status)
     }
 
-    /// Hands rows on until `stop` is cancelled, then ends those that are on their way.
+    /// Hands rows on until `stop` is cancelled, then ends those that are on their way, within
+    /// [`GRACE`]. What is not ended then is as after a kill.
     ///
     /// # Cancel safety
     /// Dropped, it ends as if it was killed: rows that were taken wait again, and those whose tasks
     /// the broker has already are handed on once more under the same ids.
-    pub async fn run(mut self, stop: CancellationToken) {
-        while let Err(error) = self.serve(&stop).await {
+    pub async fn run(self, stop: CancellationToken) {
+        self.run_within(stop, GRACE).await;
+    }
+
+    /// The same with another grace.
+    pub(super) async fn run_within(mut self, stop: CancellationToken, grace: Duration) {
+        let endpoint = self.address.endpoint().to_owned();
+        tokio::select! {
+            () = self.keep_on(&stop) => {}
+            () = after(&stop, grace) => tracing::warn!(
+                endpoint,
+                "broker or database did not answer within the grace; rows that were taken wait again"
+            ),
+        }
+    }
+
+    async fn keep_on(&mut self, stop: &CancellationToken) {
+        while let Err(error) = self.serve(stop).await {
             tracing::warn!(%error, endpoint = self.address.endpoint(), "the outbox is out of reach");
             self.status.troubled(error.to_string());
-            if !self.reopen(&stop).await {
+            if !self.reopen(stop).await {
                 return;
             }
             tracing::info!(endpoint = self.address.endpoint(), "the outbox is within reach again");
@@ -98,12 +132,14 @@ impl Relay {
     /// Opens the outbox again, however long it takes; tells whether it did before the end.
     async fn reopen(&mut self, stop: &CancellationToken) -> bool {
         while rest(&mut self.reach, stop).await {
-            match self.address.open(&self.config, &self.spawner).await {
-                Ok(source) => {
+            let opening = self.address.open(&self.config, &self.spawner);
+            match stop.run_until_cancelled(opening).await {
+                Some(Ok(source)) => {
                     self.source = source;
                     return true;
                 }
-                Err(error) => self.status.troubled(error.to_string()),
+                Some(Err(error)) => self.status.troubled(error.to_string()),
+                None => return false,
             }
         }
         false
@@ -114,8 +150,9 @@ impl Relay {
         let mut housekeeping = Instant::now();
         while !stop.is_cancelled() {
             if Instant::now() >= housekeeping {
+                let Some(kept) = stop.run_until_cancelled(self.keep_house()).await else { break };
                 // Whatever hinders counting need not hinder handing on.
-                let has_more = self.keep_house().await.unwrap_or_else(|error| {
+                let has_more = kept.unwrap_or_else(|error| {
                     tracing::warn!(%error, "the rows of the outbox were not counted");
                     false
                 });
@@ -123,7 +160,9 @@ impl Relay {
                     Instant::now() + if has_more { Duration::ZERO } else { HOUSEKEEPING };
             }
             let taken_at = Instant::now();
-            let rows = self.source.take(self.config.batch).await?;
+            let taking = self.source.take(self.config.batch);
+            let Some(taken) = stop.run_until_cancelled(taking).await else { break };
+            let rows = taken?;
             if rows.is_empty() {
                 self.reach.rest();
                 self.status.well(self.source.stands_by());
@@ -136,7 +175,7 @@ impl Relay {
             failpoint::pass("relay.taken");
             let handed = hand_on(&self.producer, rows).await;
             failpoint::pass("relay.confirmed");
-            if !self.end(handed, taken_at).await? && !rest(&mut self.patience, stop).await {
+            if !self.end(handed, taken_at, stop).await? && !rest(&mut self.patience, stop).await {
                 return Ok(());
             }
         }
@@ -144,9 +183,25 @@ impl Relay {
     }
 
     /// Writes down what became of a batch; tells whether the broker takes more.
-    async fn end(&mut self, handed: HandedOn, taken_at: Instant) -> Result<bool, RelayError> {
+    async fn end(
+        &mut self,
+        handed: HandedOn,
+        taken_at: Instant,
+        stop: &CancellationToken,
+    ) -> Result<bool, RelayError> {
         let HandedOn { marks, repeated, away } = handed;
-        self.source.mark(marks.clone()).await?;
+        tokio::select! {
+            marked = self.source.mark(marks.clone()) => marked?,
+            () = after(stop, MARKED_WITHIN) => {
+                let count = marks.len();
+                tracing::warn!(
+                    count,
+                    "the database did not take down what became of rows; those that were handed on \
+                     are handed on once more, under the same ids"
+                );
+                return Ok(false);
+            }
+        }
         self.reach.rest();
         failpoint::pass("relay.marked");
         count(&marks, repeated, taken_at.elapsed());
@@ -178,6 +233,12 @@ async fn rest(patience: &mut Patience, stop: &CancellationToken) -> bool {
         () = sleep(patience.next()) => true,
         () = stop.cancelled() => false,
     }
+}
+
+/// Ends so long after the stop, or after this was asked where that is later.
+async fn after(stop: &CancellationToken, within: Duration) {
+    stop.cancelled().await;
+    sleep(within).await;
 }
 
 /// Tells people and metrics what became of rows.

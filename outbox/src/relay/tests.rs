@@ -1,7 +1,10 @@
 //! The relay on SQLite and the embedded backend, with a broker that fails when it is told to.
 
+mod hung;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,6 +22,7 @@ use leveret_common::testkit::eventually;
 use leveret_producer::{Options, Producer, Request};
 use rusqlite::Connection;
 use tempfile::TempDir;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{Address, Config, Relay, Status};
@@ -33,11 +37,19 @@ type Mood = Box<dyn Fn(&Lane) -> Option<PublishError> + Send>;
 struct Moody {
     inner: Arc<Embedded>,
     mood: Mutex<Option<Mood>>,
+    /// Whether nothing is ever answered.
+    is_hung: AtomicBool,
+    /// Told when it hangs.
+    asked: Notify,
 }
 
 #[async_trait]
 impl Broker for Moody {
     async fn publish(&self, batch: &[Publish]) -> Vec<Result<(), PublishError>> {
+        if self.is_hung.load(Ordering::SeqCst) {
+            self.asked.notify_one();
+            std::future::pending::<()>().await;
+        }
         let mut answers = Vec::new();
         for one in batch {
             let (Destination::Lane(lane) | Destination::Delay { lane, .. }) = &one.to else {
@@ -90,7 +102,12 @@ impl World {
             retention,
         };
         let embedded = Embedded::open(embed, clock.clone()).unwrap();
-        let broker = Arc::new(Moody { inner: embedded.clone(), mood: Mutex::default() });
+        let broker = Arc::new(Moody {
+            inner: embedded.clone(),
+            mood: Mutex::default(),
+            is_hung: AtomicBool::new(false),
+            asked: Notify::new(),
+        });
         let backend = Backend {
             namespace,
             broker: broker.clone(),

@@ -8,8 +8,10 @@ use toml::Table;
 use crate::tree::{Source, Tree, Violation};
 
 /// Each folder of the workspace with the packages of the workspace that it may import.
-const MAY_IMPORT: [(&str, &[&str]); 12] = [
-    ("common", &[]),
+const MAY_IMPORT: [(&str, &[&str]); 13] = [
+    // Servers for the tests of each.
+    ("nodes", &[]),
+    ("common", &["leveret-nodes"]),
     // For its tests: a proc-macro that needed them would have them compiled twice.
     ("macros", &["leveret-common", "leveret-worker"]),
     ("producer", &["leveret-common", "leveret-macros"]),
@@ -28,6 +30,7 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
             BELOW_CLI[4],
             BELOW_CLI[5],
             BELOW_CLI[6],
+            BELOW_CLI[7],
             "leveret",
         ],
     ),
@@ -37,7 +40,8 @@ const MAY_IMPORT: [(&str, &[&str]); 12] = [
     ("tidy", &[]),
 ];
 
-const BELOW_CLI: [&str; 7] = [
+const BELOW_CLI: [&str; 8] = [
+    "leveret-nodes",
     "leveret-common",
     "leveret-macros",
     "leveret-producer",

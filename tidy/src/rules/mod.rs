@@ -3,7 +3,9 @@
 //! Responsible for running them all; what each looks for is in the modules. A new rule is one function, one
 //! row here and one test with a tree that breaks it.
 
+mod bounds;
 mod imports;
+mod limits;
 mod links;
 mod pages;
 mod text;
@@ -26,6 +28,8 @@ pub const RULES: &[Rule] = &[
     imports::crates_import_only_what_is_below_them,
     vendors::only_its_home_depends_on_a_vendor,
     vendors::a_vendor_is_used_in_its_own_folder,
+    bounds::every_queue_has_a_bound,
+    limits::every_limit_is_on_the_page_as_in_the_code,
     pages::every_config_key_is_documented,
     links::links_lead_somewhere,
     links::every_page_is_in_the_summary,

@@ -16,7 +16,13 @@ struct Vendor {
 }
 
 const VENDORS: [Vendor; 4] = [
-    Vendor { package: "lapin", module: "lapin", home: "common/src/broker/rabbitmq/", guests: &[] },
+    Vendor {
+        package: "lapin",
+        module: "lapin",
+        home: "common/src/broker/rabbitmq/",
+        // Whoever tries servers, or puts in what no producer would, needs a client without our care.
+        guests: &["loadtest", "nodes"],
+    },
     Vendor {
         package: "deadpool-redis",
         module: "deadpool_redis",

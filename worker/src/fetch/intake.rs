@@ -13,6 +13,7 @@ use leveret_common::envelope::{
 };
 use leveret_common::ledger::Failure;
 use leveret_common::name::Lane;
+use leveret_common::sabotage::{Break, breaks};
 use leveret_common::spawn::Spawner;
 use leveret_common::store::{News, Notice};
 use leveret_common::telemetry::names::{self, field, label};
@@ -163,7 +164,7 @@ fn take_in(
         let (of, consumer) = (Arc::clone(shared), Arc::clone(consumer));
         shared.spawn(sorters, async move {
             let letters = of.letters_in(std::slice::from_ref(&copy));
-            if of.publish(&of.gone, vec![copy]).await {
+            if breaks(Break::ParkWithoutPublish) || of.publish(&of.gone, vec![copy]).await {
                 leveret_common::failpoint::pass("park.confirmed");
                 of.list_letters(letters).await;
                 of.notify(notice).await;

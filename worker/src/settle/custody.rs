@@ -2,6 +2,7 @@
 
 use leveret_common::id::Owner;
 use leveret_common::ledger::Hold;
+use leveret_common::sabotage::{Break, breaks};
 use leveret_common::store::Liveness;
 
 /// What a worker knows of itself when it judges somebody's claim.
@@ -24,8 +25,9 @@ pub fn verdict(standing: Standing, hold: Hold, observed: Liveness) -> Liveness {
     if hold.owner == standing.owner {
         return if standing.holds_it { Liveness::Alive } else { Liveness::Orphaned };
     }
+    let settled_in = standing.settled_in || breaks(Break::TakeoverWithoutGrace);
     match observed {
-        Liveness::Dead | Liveness::Orphaned if !standing.settled_in => Liveness::Unsure,
+        Liveness::Dead | Liveness::Orphaned if !settled_in => Liveness::Unsure,
         Liveness::Alive | Liveness::Orphaned | Liveness::Dead | Liveness::Unsure => observed,
     }
 }

@@ -8,6 +8,7 @@ use leveret_common::broker::Receipt;
 use leveret_common::envelope::Order;
 use leveret_common::id::{Fence, TaskId};
 use leveret_common::ledger::{Held, Hold};
+use leveret_common::sabotage::{Break, breaks};
 use tokio_util::sync::CancellationToken;
 
 use super::journey::Claimed;
@@ -105,6 +106,9 @@ impl Holdings {
     /// Lists what a heartbeat renews.
     #[must_use]
     pub fn list(&self) -> Vec<(TaskId, Fence)> {
+        if breaks(Break::HeartbeatListsNothing) {
+            return Vec::new();
+        }
         self.lock().keys().copied().collect()
     }
 

@@ -14,6 +14,7 @@
 use leveret_common::envelope::Order;
 use leveret_common::id::{Fence, Owner, Token};
 use leveret_common::ledger::{Answer, Decision, Hold, Marking, Outcome, Ruling, Toll};
+use leveret_common::sabotage::{Break, breaks};
 use leveret_common::store::Liveness;
 use std::time::Duration;
 
@@ -196,6 +197,7 @@ impl Journey {
             (Phase::Deciding(hold, decision), Event::Ruled(ruling)) => match ruling {
                 Ruling::Accepted => self.publish(hold, self.order, decision, false),
                 Ruling::Cancelled => self.ack(),
+                Ruling::Refused if breaks(Break::RefusalAcked) => self.ack(),
                 Ruling::Refused => self.claim(connected, token),
             },
             (Phase::Publishing { hold, order, decision, resumed }, Event::Published) => {
@@ -229,6 +231,7 @@ impl Journey {
                 }
             }
             Answer::Resume { fence, order, decision } => {
+                let order = if breaks(Break::ResumedAsDelivered) { self.order } else { order };
                 self.publish(self.hold(fence), order, decision, true)
             }
             Answer::Busy { hold, age } => {

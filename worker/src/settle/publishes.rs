@@ -5,7 +5,6 @@ use std::time::Duration;
 use leveret_common::broker::{Delivery, Destination, Publish};
 use leveret_common::clock::Millis;
 use leveret_common::envelope::{Envelope, Order, Undecodable, header};
-use leveret_common::id::TaskId;
 use leveret_common::ledger::{Decision, Failure, Outcome};
 use leveret_common::name::Lane;
 
@@ -122,9 +121,7 @@ pub fn unreadable(delivery: &Delivery, lane: &Lane, problem: &Undecodable, now: 
     if let Some(foreign) = &problem.foreign {
         foreign.put_on(&mut wire);
     }
-    if wire.message_id.as_deref().unwrap_or_default().is_empty() {
-        wire.message_id = Some(TaskId::mint().to_string());
-    }
+    wire.name_letter();
     let mut put = |name: &str, text: &str| {
         wire.headers.insert(name.to_owned(), text.into());
     };
@@ -206,6 +203,8 @@ mod tests {
     use bytes::Bytes;
     use leveret_common::clock::Millis;
     use leveret_common::envelope::{Decoded, decode};
+
+    use leveret_common::id::TaskId;
 
     use super::*;
 

@@ -13,11 +13,13 @@ mod place;
 
 #[macro_use]
 mod away;
+mod any_input;
 mod batches;
 mod blocked;
 mod cancel;
 mod classes;
 mod control;
+mod delays;
 mod detached;
 mod drain;
 mod endings;
@@ -32,6 +34,7 @@ mod poison;
 mod push;
 mod receiver;
 mod recipes;
+mod robbed;
 mod saying;
 mod schedules;
 mod shaped;

@@ -26,9 +26,9 @@ on_every_backend! {
 }
 
 /// A fleet that hears nothing of one worker, as of a process that is stopped.
-struct Paused {
-    inner: Arc<dyn Fleet>,
-    is_paused: Arc<AtomicBool>,
+pub(crate) struct Paused {
+    pub(crate) inner: Arc<dyn Fleet>,
+    pub(crate) is_paused: Arc<AtomicBool>,
 }
 
 #[async_trait]
@@ -65,18 +65,18 @@ impl Fleet for Paused {
 }
 
 /// A handler that says when it begins, notes how many workers died before it, and ends when told.
-struct Slow {
-    begun: Arc<Notify>,
-    finish: Arc<Notify>,
-    crashes: Arc<Mutex<Vec<u32>>>,
+pub(crate) struct Slow {
+    pub(crate) begun: Arc<Notify>,
+    pub(crate) finish: Arc<Notify>,
+    pub(crate) crashes: Arc<Mutex<Vec<u32>>>,
 }
 
 impl Slow {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { begun: Arc::default(), finish: Arc::default(), crashes: Arc::default() }
     }
 
-    fn handler(&self) -> Arc<dyn Handler> {
+    pub(crate) fn handler(&self) -> Arc<dyn Handler> {
         let (begun, finish) = (self.begun.clone(), self.finish.clone());
         let crashes = self.crashes.clone();
         from_fn(move |_: Value, execution: Execution| {
@@ -98,7 +98,7 @@ async fn toll(place: &Place, id: TaskId) -> Toll {
     }
 }
 
-async fn send_copy(place: &Place, id: TaskId) {
+pub(crate) async fn send_copy(place: &Place, id: TaskId) {
     let to = Destination::Lane(Lane::new(QueueName::default(), Class::Normal));
     let wire = Wire {
         message_id: Some(id.to_string()),

@@ -2,10 +2,9 @@
 //! work.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use leveret_common::backend::Purpose;
-use leveret_outbox::relay::Status;
+use leveret_outbox::relay::{GRACE, Status};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -15,9 +14,6 @@ use crate::notify::Pulse;
 use crate::probe::{Probe, Readiness};
 use crate::report;
 use crate::signals::Signals;
-
-/// How long what is on its way may take after a signal: the confirms of one batch.
-const GRACE: Duration = Duration::from_secs(25);
 
 /// Hands rows on until a signal, then ends those that are on their way.
 ///
@@ -32,7 +28,9 @@ pub(super) async fn run(given: Given, signals: Signals) -> Result<(), Error> {
 }
 
 async fn hand_on(ground: &Ground, stop: CancellationToken) -> Result<(), Error> {
-    let relay = ground.relay().await?.ok_or(Error::NoOutbox)?;
+    // A database that says nothing is not waited for once a signal has come.
+    let Some(opened) = stop.run_until_cancelled(ground.relay()).await else { return Ok(()) };
+    let relay = opened?.ok_or(Error::NoOutbox)?;
     let listen = ground.settings.relay.listen;
     let status = relay.status();
     let readiness: Readiness = Arc::new(move || readiness(&status));

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 
 use leveret_common::testkit::eventually;
+use leveret_common::testkit::services::sabotage;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -40,6 +41,7 @@ impl FleetProcess {
             .env("PATH", "/usr/bin:/bin")
             .env("FAILPOINTS", failpoints)
             .env("LEVERET_LOG_LEVEL", "warn")
+            .envs(sabotage())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())

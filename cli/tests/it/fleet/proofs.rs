@@ -4,17 +4,13 @@
 //! A broker of the test's own waits 70 s for an ack, and tasks run for 200 s. That it does lose
 //! patience is part of the proof: a fleet that is told otherwise loses its channels.
 
-#[allow(dead_code, reason = "the tests of the broker raise alarms with it too")]
-#[path = "../../../../common/tests/it/rabbitmq/node.rs"]
-mod node;
-
 use std::time::{Duration, Instant};
 
 use leveret_common::id::TaskId;
 use leveret_common::testkit::eventually;
 use leveret_common::testkit::services::VirtualHost;
+use leveret_nodes::{Broker, Generation, or_skip};
 
-use self::node::Node;
 use super::kill_table::table_holds;
 use super::{Fleet, Ground};
 
@@ -58,8 +54,8 @@ impl Fleet {
     }
 
     /// Lists the channels that consume the lanes of this fleet, as the broker knows them.
-    fn channels(&self, node: &Node) -> Vec<String> {
-        let listed = node.control(&["list_consumers", "queue_name", "channel_pid"]);
+    async fn channels(&self, node: &Broker) -> Vec<String> {
+        let listed = node.control(&["list_consumers", "queue_name", "channel_pid"]).await.unwrap();
         let prefix = format!("{}.lane.", self.namespace);
         let mut ours: Vec<_> =
             listed.lines().filter(|line| line.starts_with(&prefix)).map(str::to_owned).collect();
@@ -68,23 +64,23 @@ impl Fleet {
     }
 }
 
-async fn a_long_task_completes_once_and_costs_no_channel(ground: &Ground, node: &Node) {
+async fn a_long_task_completes_once_and_costs_no_channel(ground: &Ground, node: &Broker) {
     let fleet = fleet(ground, PATIENCE).await;
     let worker = fleet.start("").await;
     let door = fleet.door(&worker).to_owned();
-    let channels = fleet.channels(node);
+    let channels = fleet.channels(node).await;
     assert!(!channels.is_empty());
     let begun = Instant::now();
     let id = fleet.lasting_task(&door).await;
     fleet.lasts_until_done(&door, id).await;
     println!("detached: done after {:?} with a consumer_timeout of {PATIENCE:?}", begun.elapsed());
     assert!(begun.elapsed() >= RUN);
-    assert_eq!(fleet.channels(node), channels, "the broker closed a channel");
+    assert_eq!(fleet.channels(node).await, channels, "the broker closed a channel");
     fleet.copies_come_back(&door).await;
     assert_eq!(fleet.runs(id).len(), 1, "{:?}", fleet.runs(id));
 }
 
-async fn killed_in_the_middle_it_completes_elsewhere(ground: &Ground, node: &Node) {
+async fn killed_in_the_middle_it_completes_elsewhere(ground: &Ground, node: &Broker) {
     let fleet = fleet(ground, PATIENCE).await;
     let worker = fleet.start("").await;
     let door = fleet.door(&worker).to_owned();
@@ -96,35 +92,33 @@ async fn killed_in_the_middle_it_completes_elsewhere(ground: &Ground, node: &Nod
     let _other = fleet.start("").await;
     eventually(PATIENCE, "it runs elsewhere", || async { fleet.runs(id).len() == 2 }).await;
     println!("detached, owner killed: runs elsewhere {:?} after", killed.elapsed());
-    let channels = fleet.channels(node);
+    let channels = fleet.channels(node).await;
     fleet.lasts_until_done(&door, id).await;
-    assert_eq!(fleet.channels(node), channels, "the broker closed a channel");
+    assert_eq!(fleet.channels(node).await, channels, "the broker closed a channel");
     fleet.copies_come_back(&door).await;
     let crashes: Vec<u32> = fleet.runs(id).iter().map(|run| run.crashes).collect();
     assert_eq!(crashes, [0, 1]);
 }
 
 /// Without this the other two would prove nothing.
-async fn held_to_its_end_it_costs_a_channel(ground: &Ground, node: &Node) {
+async fn held_to_its_end_it_costs_a_channel(ground: &Ground, node: &Broker) {
     let fleet = fleet(ground, RUN * 10).await;
     let worker = fleet.start("").await;
     let door = fleet.door(&worker).to_owned();
-    let channels = fleet.channels(node);
+    let channels = fleet.channels(node).await;
     let id = fleet.lasting_task(&door).await;
     fleet.lasts_until_done(&door, id).await;
-    assert_ne!(fleet.channels(node), channels, "the broker never lost patience");
+    assert_ne!(fleet.channels(node).await, channels, "the broker never lost patience");
     assert_eq!(fleet.runs(id).len(), 1, "not even that costs a second run");
 }
 
-async fn long_tasks_outlast_the_brokers_patience(generation: u8, ground: Option<Ground>) {
+async fn long_tasks_outlast_the_brokers_patience(generation: Generation, ground: Option<Ground>) {
     let Some(Ground::Servers { broker, store }) = ground else { return };
-    let Some(node) = Node::start(generation) else { return };
+    let Some(node) = or_skip(Broker::start(generation).await) else { return };
     // Of the shared servers only the store is used.
     let broker = VirtualHost { url: node.url(), ..broker };
     let ground = Ground::Servers { broker, store };
-    let millis = PATIENCE.as_millis();
-    // Asked by each channel as it opens; a line in rabbitmq.conf does the same.
-    node.control(&["eval", &format!("application:set_env(rabbit, consumer_timeout, {millis}).")]);
+    node.set_consumer_timeout(PATIENCE).await.unwrap();
     tokio::join!(
         a_long_task_completes_once_and_costs_no_channel(&ground, &node),
         killed_in_the_middle_it_completes_elsewhere(&ground, &node),
@@ -134,12 +128,12 @@ async fn long_tasks_outlast_the_brokers_patience(generation: u8, ground: Option<
 
 #[tokio::test]
 async fn long_tasks_outlast_the_patience_of_rabbitmq_3() {
-    long_tasks_outlast_the_brokers_patience(3, Ground::rabbitmq_3().await).await;
+    long_tasks_outlast_the_brokers_patience(Generation::Old, Ground::rabbitmq_3().await).await;
 }
 
 #[tokio::test]
 async fn long_tasks_outlast_the_patience_of_rabbitmq_4() {
-    long_tasks_outlast_the_brokers_patience(4, Ground::rabbitmq_4().await).await;
+    long_tasks_outlast_the_brokers_patience(Generation::New, Ground::rabbitmq_4().await).await;
 }
 
 async fn the_kill_table_holds_twenty_times(ground: Ground) {

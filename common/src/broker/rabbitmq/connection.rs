@@ -17,6 +17,7 @@ use lapin::{Channel, Connection, ConnectionProperties, ErrorKind};
 use tokio::time::timeout;
 
 use super::Config;
+use super::inlet::{Inlet, Kit};
 use crate::broker::BrokerError;
 
 /// How long one request on a working connection may take.
@@ -109,6 +110,11 @@ impl Endpoint {
         &self.uri
     }
 
+    /// Returns how often the server is to be heard of.
+    pub(super) fn heartbeat(&self) -> Duration {
+        Duration::from_secs(self.uri.query.heartbeat.unwrap_or_default().max(1).into())
+    }
+
     /// Connects within the timeout of the config.
     pub(super) async fn connect(&self, role: Role) -> Result<Connected, BrokerError> {
         let start = Instant::now();
@@ -135,8 +141,13 @@ impl Endpoint {
     async fn open(&self, role: Role, socket: Socket) -> lapin::Result<Connection> {
         let name = format!("{} ({})", self.client_name, role.as_str());
         let properties = ConnectionProperties::default().with_connection_name(name.into());
-        let runtime = lapin::runtime::default_runtime()?;
-        let reactor = runtime.clone();
+        let reactor = lapin::runtime::default_runtime()?;
+        let runtime = Kit::over(reactor.clone());
+        let mut uri = self.uri.clone();
+        if role == Role::Consume && !self.receives {
+            uri.query.frame_max = Some(SMALL_FRAME);
+        }
+        let largest_frame = uri.query.frame_max.unwrap_or_default();
         let connect = async move |uri: AMQPUri, _| {
             let address = (uri.authority.host.clone(), uri.authority.port);
             let addresses = reactor.to_socket_addrs(address);
@@ -144,18 +155,15 @@ impl Endpoint {
             if let AsyncTcpStream::Plain(plain) = &stream {
                 socket.keep(plain.get_ref().as_fd().try_clone_to_owned()?.into());
             }
-            Ok(match uri.scheme {
+            let stream = match uri.scheme {
                 AMQPScheme::AMQP => stream,
                 AMQPScheme::AMQPS => {
                     let tls = OwnedTLSConfig::default();
                     stream.into_tls(&uri.authority.host, tls.as_ref()).await?
                 }
-            })
+            };
+            Ok(AsyncTcpStream::Plain(Inlet::new(stream, largest_frame)))
         };
-        let mut uri = self.uri.clone();
-        if role == Role::Consume && !self.receives {
-            uri.query.frame_max = Some(SMALL_FRAME);
-        }
         Connection::connector(uri, runtime, connect, properties).await
     }
 
@@ -217,6 +225,12 @@ impl Connected {
             Ok(opened) => opened.map_err(|error| error.to_string()),
             Err(_) => Err(format!("no answer within {REQUEST_DEADLINE:?}")),
         }
+    }
+
+    /// Asks the server to open a channel, which is closed behind our back; nothing where it does not answer.
+    pub(super) async fn answer(&self, within: Duration) -> Option<Result<(), String>> {
+        let asked = timeout(within, self.connection.create_channel()).await.ok()?;
+        Some(asked.map(drop).map_err(|error| error.to_string()))
     }
 
     /// Says goodbye, and cuts the socket whether or not there was an answer: a blocked connection

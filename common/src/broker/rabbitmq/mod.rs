@@ -4,7 +4,8 @@
 //! `connection` and `supervisor` (one connection for publishing, one for all else, made again when
 //! lost), `publisher` and `consumer` (what runs on them), `outbox` (the way to the publisher),
 //! `sweeper` (the net below the exchange for other languages), `survey` and `diagnose` (questions that
-//! change nothing), `translate` (a message's two forms). What a message means is [`crate::envelope`]'s matter.
+//! change nothing), `translate` (a message's two forms), `inlet` (what the client could not read never
+//! reaches it). What a message means is [`crate::envelope`]'s matter.
 //! Guards that an alarm which stops publishers never stops acks, and that no wait on the network is
 //! without a deadline.
 
@@ -12,6 +13,7 @@ mod connection;
 mod consumer;
 mod declare;
 mod diagnose;
+mod inlet;
 mod outbox;
 mod publisher;
 mod supervisor;
@@ -28,11 +30,11 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use self::connection::{Endpoint, Role, request};
+use self::connection::{Endpoint, REQUEST_DEADLINE, Role};
 use self::consumer::PlaceConsumer;
 use self::declare::Declarer;
 use self::outbox::Outbox;
-use self::publisher::Publisher;
+use self::publisher::{Publisher, Refused};
 use self::supervisor::Supervisor;
 use self::sweeper::Sweeping;
 use self::topology::Topology;
@@ -78,6 +80,7 @@ pub struct RabbitMq {
     client_name: String,
     receives: bool,
     outbox: Outbox,
+    refused: Refused,
     sweeping: Sweeping,
     declarer: Arc<Declarer>,
     publishing: Arc<Supervisor>,
@@ -138,6 +141,7 @@ impl RabbitMq {
         let (jobs, taken) = mpsc::channel(window);
         let (state, deadline) = (publishing.watch(), config.publish_deadline);
         let worker = Publisher::new(state, taken, declarer.clone(), window, deadline);
+        let refused = worker.refused();
         let publisher = Stage::new(spawner);
         publisher.tasks.spawn(worker.run(publisher.stop.token().clone()));
         let outbox = Outbox {
@@ -154,6 +158,7 @@ impl RabbitMq {
             client_name: config.client_name,
             receives: config.receives,
             outbox,
+            refused,
             sweeping: Sweeping::default(),
             declarer,
             publishing,
@@ -191,15 +196,28 @@ impl Broker for RabbitMq {
     async fn check(&self) -> Result<(), BrokerError> {
         let fail =
             |why| BrokerError::Operation { operation: "check the broker", why, source: None };
-        for supervisor in [&self.publishing, &self.consuming] {
-            let link = supervisor.link(Instant::now()).await.map_err(fail)?;
-            if let Some(why) = link.blocked() {
-                return Err(fail(format!("it blocks publishers: {why}")));
+        let asked = |supervisor: Arc<Supervisor>| async move {
+            let link = supervisor.link(Instant::now()).await?;
+            match link.blocked() {
+                Some(why) => Err(format!("it blocks publishers: {why}")),
+                None => link
+                    .connection
+                    .answer(REQUEST_DEADLINE)
+                    .await
+                    .unwrap_or_else(|| Err("the broker did not answer in time".to_owned())),
             }
-            let channel = link.connection.channel().await.map_err(fail)?;
-            request("check the broker", channel.close(200, "checked".into())).await?;
+        };
+        // Both at once: on a slow line each round trip counts.
+        let (publishing, consuming) = (self.publishing.clone(), self.consuming.clone());
+        tokio::try_join!(asked(publishing), asked(consuming)).map_err(fail)?;
+        match self.refused.why() {
+            Some(why) if !self.takes_publishes_now().await => Err(fail(why)),
+            Some(_) => {
+                self.refused.is_over();
+                Ok(())
+            }
+            None => Ok(()),
         }
-        Ok(())
     }
 
     async fn close(&self) {

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{Connected, Endpoint, Role};
+use super::connection::{Connected, Endpoint, REQUEST_DEADLINE, Role};
 use crate::spawn::Spawner;
 use crate::telemetry::names;
 
@@ -149,12 +149,14 @@ impl Keeper {
     async fn serve(&self, link: &Link) -> String {
         let mut events = std::pin::pin!(link.connection.get().events_listener());
         let mut look = tokio::time::interval(LOOK_EVERY);
+        let mut unanswered = std::pin::pin!(self.unanswered(link));
         let mut last = "the server closed it or cannot be reached".to_owned();
         let mut blocked = None;
         loop {
             let event = tokio::select! {
                 event = events.next() => event,
                 _ = look.tick() => None,
+                why = &mut unanswered => return why,
             };
             let now = match event {
                 Some(Event::ConnectionBlocked(why)) => Some(why),
@@ -178,6 +180,28 @@ impl Keeper {
             }
             if !link.connection.is_up() {
                 return last;
+            }
+        }
+    }
+
+    /// Waits until the server leaves a question unanswered, although it is heard of.
+    ///
+    /// The client takes whatever bytes arrive for a sign of life. One damaged length, and it waits for the
+    /// rest of a frame that never ends, while heartbeats go on arriving inside it.
+    async fn unanswered(&self, link: &Link) -> String {
+        let pause = self.endpoint.heartbeat();
+        let patience = (2 * pause).max(REQUEST_DEADLINE);
+        // Who is blocked is not listened to.
+        let is_blocked = || link.connection.get().status().blocked();
+        loop {
+            tokio::time::sleep(pause).await;
+            // A refusal is an answer, and a lost connection is seen by itself.
+            if !is_blocked()
+                && link.connection.answer(patience).await.is_none()
+                && link.connection.is_up()
+                && !is_blocked()
+            {
+                return format!("it is heard of, and answers nothing within {patience:?}");
             }
         }
     }

@@ -27,7 +27,6 @@ use super::translate::{short, to_wire};
 use crate::broker::{BrokerError, Destination, Publish, PublishError};
 use crate::clock::Millis;
 use crate::envelope::{DeadReason, HeaderValue, Wire, header, naturalise};
-use crate::id::TaskId;
 use crate::name::{Lane, Namespace, QueueName};
 
 /// Most messages held at a time; it is a net, not a road.
@@ -246,9 +245,7 @@ struct Death<'a> {
 fn dead(queue: QueueName, mut wire: Wire, death: &Death<'_>) -> Publish {
     let Death { reason, why, origin, at } = *death;
     wire.keep_ours();
-    if wire.message_id.as_deref().unwrap_or_default().is_empty() {
-        wire.message_id = Some(TaskId::mint().to_string());
-    }
+    wire.name_letter();
     let mut put = |name: &str, value: HeaderValue| {
         wire.headers.insert(name.to_owned(), value);
     };

@@ -9,6 +9,7 @@ use lapin::BasicProperties;
 use lapin::types::{AMQPValue, ByteArray, DecimalValue, FieldTable, LongString, ShortString};
 
 use crate::envelope::{HeaderValue, Headers, Wire};
+use crate::sabotage::{Break, breaks};
 
 /// `delivery_mode` 2: on disk.
 const PERSISTENT: u8 = 2;
@@ -25,7 +26,7 @@ pub(super) fn short(text: &str) -> ShortString {
 
 /// Tells whether the broker itself acts on a header of this name.
 fn is_the_brokers(name: &str) -> bool {
-    name.starts_with("x-") || name == "CC" || name == "BCC"
+    (name.starts_with("x-") || name == "CC" || name == "BCC") && !breaks(Break::CopiedXHeaders)
 }
 
 /// Writes properties and headers; the body travels beside them.

@@ -10,7 +10,7 @@
 //! | `<ns>:i:{<task id>}` | string | what its attempt said last of itself (JSON) | `Retention::record` |
 //! | `<ns>:seen` | sorted set | `<lane> <kind>` by the last enqueue in ms, at most `MAX_SEEN` | `SEEN_TTL` |
 //! | `<ns>:{w}:<owner>` | string | a heartbeat (JSON) | its `ttl` |
-//! | `<ns>:workers` | sorted set | owners by the end of their heartbeat in ms; a directory only | the longest heartbeat |
+//! | `<ns>:{w}:all` | sorted set | owners by the end of their heartbeat in ms; a directory only | the longest heartbeat |
 //! | `<ns>:{lease:<name>}` | string | `holder epoch` | the lease's `ttl` |
 //! | `<ns>:{lease:<name>}:epoch` | string | the greatest epoch that was given | until it is wiped |
 //! | `<ns>:signals:<owner>` | list | the signals (JSON), oldest first, at most `MAX_SIGNALS` | `SIGNAL_TTL` |
@@ -34,7 +34,8 @@
 //!
 //! The braces are cluster hash tags: the keys of one task share a slot, and so do those of one
 //! lease, of all letters and of the timetable, whose scripts touch several of them at once. All
-//! heartbeats share one, so that no reader finds its own there and another's lost with a server. Every
+//! heartbeats share one with their directory, so that no reader finds its own there and another's lost
+//! with a server. Every
 //! key but the pauses, the epochs of leases and the timetable's ends by itself.
 //! No command ever walks the key space.
 
@@ -84,7 +85,7 @@ impl Keys {
     }
 
     pub(super) fn workers(&self) -> String {
-        format!("{}:workers", self.0)
+        format!("{}:{{w}}:all", self.0)
     }
 
     pub(super) fn seen(&self) -> String {

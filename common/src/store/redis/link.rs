@@ -235,9 +235,9 @@ impl Link {
 
     /// Asks a silent connection for a sign of life.
     async fn probe(self: &Arc<Self>, mut wire: Wire, generation: u64) {
-        match wire.ping(self.patience.connect).await {
-            // Whatever it says, it speaks, and in order.
-            Ok(()) => self.speaks(generation),
+        match wire.is_in_step(self.patience.connect).await {
+            Ok(true) => self.speaks(generation),
+            Ok(false) => self.lost(generation, out_of_step()),
             Err(error) => {
                 self.lost(generation, Fault::of_trip(error, self.patience.connect));
             }
@@ -324,6 +324,17 @@ fn demoted() -> Fault {
     Fault {
         kind: StoreErrorKind::Unavailable,
         why: "the server is not the primary any more; the sentinels are asked for the new one"
+            .to_owned(),
+        source: None,
+    }
+}
+
+fn out_of_step() -> Fault {
+    Fault {
+        kind: StoreErrorKind::Unavailable,
+        why: "the server's answers were out of step with our requests; the connection is opened again \
+              by itself. If this happens again, look for what stands between: without TLS nothing \
+              notices a damaged byte"
             .to_owned(),
         source: None,
     }

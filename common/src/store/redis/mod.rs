@@ -22,6 +22,7 @@ mod link;
 mod notices;
 mod records;
 mod requests;
+mod sabotage;
 mod schedules;
 mod scripts;
 mod seen;

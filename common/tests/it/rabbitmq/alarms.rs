@@ -8,8 +8,8 @@ use leveret_common::broker::{Broker, Publish, PublishError, Settle};
 use leveret_common::diagnose::{Diagnose, Health};
 use leveret_common::testkit::eventually;
 use leveret_common::testkit::services::fresh_namespace;
+use leveret_nodes::{Alarm, Generation, or_skip};
 
-use super::node::{Alarm, Node};
 use super::{SOON, acked, config, connect, one, place, to, wire};
 
 /// A gateway has two seconds to say 503, and needs a moment for itself.
@@ -41,7 +41,11 @@ async fn flood(broker: &Arc<RabbitMq>) -> (usize, usize) {
 
 /// The promises of an alarm, kept on a node with heartbeats of a second, so that an alarm of four
 /// outlasts what a silent peer is given.
-async fn an_alarm_is_told_at_once_and_acks_go_on(node: &Node, alarm: Alarm, says: &str) {
+async fn an_alarm_is_told_at_once_and_acks_go_on(
+    node: &leveret_nodes::Broker,
+    alarm: Alarm,
+    says: &str,
+) {
     let mut config = config(&node.url(), &fresh_namespace());
     config.heartbeat = Duration::from_secs(1);
     let broker = connect(config).await.unwrap();
@@ -53,7 +57,7 @@ async fn an_alarm_is_told_at_once_and_acks_go_on(node: &Node, alarm: Alarm, says
     for _ in 0..20 {
         held.push(one(&consumer).await);
     }
-    node.set_alarm(alarm, true);
+    node.set_alarm(alarm, true).await.unwrap();
     // The server says so only to whoever publishes. What was on its way then may have arrived;
     // nothing else was sent, so no more than the window is ever kept for later.
     let (blocked, unknown) = flood(&broker).await;
@@ -84,7 +88,7 @@ async fn an_alarm_is_told_at_once_and_acks_go_on(node: &Node, alarm: Alarm, says
     }
     assert!(first.iter().all(|generation| *generation == 1) && held.is_empty(), "{}", held.len());
     assert!(consumer.is_consuming());
-    node.set_alarm(alarm, false);
+    node.set_alarm(alarm, false).await.unwrap();
     eventually(SOON, "the broker takes publishes again", || async {
         put(&broker, "after").await.is_ok()
     })
@@ -103,18 +107,18 @@ async fn an_alarm_is_told_at_once_and_acks_go_on(node: &Node, alarm: Alarm, says
     broker.close().await;
 }
 
-async fn alarms_on(generation: u8) {
-    let Some(node) = Node::start(generation) else { return };
+async fn alarms_on(generation: Generation) {
+    let Some(node) = or_skip(leveret_nodes::Broker::start(generation).await) else { return };
     an_alarm_is_told_at_once_and_acks_go_on(&node, Alarm::Memory, "memory").await;
     an_alarm_is_told_at_once_and_acks_go_on(&node, Alarm::Disk, "disk").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_and_disk_alarms_are_told_at_once_on_3() {
-    alarms_on(3).await;
+    alarms_on(Generation::Old).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_and_disk_alarms_are_told_at_once_on_4() {
-    alarms_on(4).await;
+    alarms_on(Generation::New).await;
 }

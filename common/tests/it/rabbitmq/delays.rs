@@ -15,9 +15,9 @@ use leveret_common::envelope::{Wire, header};
 use leveret_common::spawn::Spawner;
 use leveret_common::testkit::eventually;
 use leveret_common::testkit::services::{VirtualHost, fresh_namespace};
+use leveret_nodes::{Generation, or_skip};
 use serde_json::json;
 
-use super::node::Node;
 use super::{Fixture, SOON, config, connect, lane, one, place, wire};
 
 /// A rest shorter than this is waited by the receiver.
@@ -77,22 +77,25 @@ async fn due(broker: &RabbitMq, consumer: &Arc<dyn Consumer>, count: usize) -> V
     order
 }
 
-async fn waits_survive_a_crash(generation: u8) {
-    let Some(mut node) = Node::start(generation) else { return };
+async fn waits_survive_a_crash(generation: Generation) {
+    let Some(mut node) = or_skip(leveret_nodes::Broker::start(generation).await) else { return };
     let broker = connect(config(&node.url(), &fresh_namespace())).await.unwrap();
     let consumer = broker.consume(&place("mail.high"), 64).await.unwrap();
     // A broker that dies within half a second of a queue's declaration forgets the queue and what it
     // confirmed for it (guarantees.md says so); so the buckets are there before, and are written down.
     let buckets = [250, 1_000, 2_000, 8_000];
     eventually(SOON, "the broker has written down its queues", || async {
-        let written = node.written_queues();
-        let is_written = |bucket: &&u64| written.contains(&format!(".delay.{bucket}"));
-        for missing in buckets.iter().filter(|bucket| !is_written(bucket)) {
+        let queues = node.queues().await.unwrap();
+        let is_there = |bucket: &&u64| {
+            queues.iter().any(|queue| queue.name.ends_with(&format!(".delay.{bucket}")))
+        };
+        for missing in buckets.iter().filter(|bucket| !is_there(bucket)) {
             // Until shortly before the next longer one would take it.
             let until = SystemClock.now().after(Duration::from_millis(missing * 2 - 50));
             confirmed(&broker, &later_in("mail.low", "other", until)).await;
         }
-        buckets.iter().all(|bucket| is_written(&bucket))
+        buckets.iter().all(|bucket| is_there(&bucket))
+            && node.has_written_its_queues().await.unwrap()
     })
     .await;
     // All but the shortest are in their buckets when the broker dies.
@@ -111,8 +114,8 @@ async fn waits_survive_a_crash(generation: u8) {
     }
     let before: BTreeSet<String> = due(&broker, &consumer, 8).await.into_iter().collect();
     assert!(before.iter().all(|body| waits[body] == 250), "{before:?}");
-    node.crash();
-    node.start_again();
+    node.kill().await.unwrap();
+    node.start_again().await.unwrap();
     eventually(SOON, "it consumes again", || async { consumer.is_consuming() }).await;
     // The acks of the first ones may have died with the broker: those come once more.
     let mut after = BTreeSet::new();
@@ -130,12 +133,12 @@ async fn waits_survive_a_crash(generation: u8) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn confirmed_waits_survive_a_crash_of_the_broker_and_come_once_and_never_early_on_3() {
-    waits_survive_a_crash(3).await;
+    waits_survive_a_crash(Generation::Old).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn confirmed_waits_survive_a_crash_of_the_broker_and_come_once_and_never_early_on_4() {
-    waits_survive_a_crash(4).await;
+    waits_survive_a_crash(Generation::New).await;
 }
 
 /// A bucket is a line: what was parked first leaves it first, and what is due first runs first.

@@ -1,13 +1,13 @@
 //! What the broker finds when it is asked how it is.
 
-use leveret_common::broker::Broker;
 use leveret_common::broker::rabbitmq::RabbitMq;
+use leveret_common::broker::{Broker, Publish};
 use leveret_common::diagnose::{Diagnose, Finding, Health};
 use leveret_common::testkit::eventually;
 use leveret_common::testkit::services::VirtualHost;
 use serde_json::{Value, json};
 
-use super::{Fixture, SOON, config, connect, place, to};
+use super::{Fixture, SOON, config, connect, place, to, wire};
 
 fn of<'a>(findings: &'a [Finding], check: &str) -> Vec<&'a Finding> {
     findings.iter().filter(|finding| finding.check == check).collect()
@@ -87,19 +87,35 @@ pub(super) async fn a_difference_and_a_deleted_queue_are_told_by_name(host: Virt
 }
 
 /// Connects as a user who may do `configure`, `write`, `read`; returns what is found.
-async fn as_user(on: &Fixture, [configure, write, read]: [&str; 3]) -> Vec<Finding> {
-    let user = format!("{}-user", on.namespace);
-    let path = format!("/api/users/{user}");
-    let created = json!({"password": "p", "tags": ""});
-    on.call("PUT", &path, created).await;
-    let rights = json!({"configure": configure, "write": write, "read": read});
-    on.call("PUT", &format!("/api/permissions/{}/{user}", on.host.name), rights).await;
-    let url = on.host.url.replacen("guest:guest@", &format!("{user}:p@"), 1);
-    let broker: std::sync::Arc<RabbitMq> = connect(config(&url, &on.namespace)).await.unwrap();
+async fn as_user(on: &Fixture, rights: [&str; 3]) -> Vec<Finding> {
+    let broker = connected_as_user(on, rights).await;
     let findings = broker.diagnose().await;
-    broker.close().await;
-    on.call("DELETE", &path, Value::Null).await;
+    leave(on, &broker).await;
     findings
+}
+
+async fn connected_as_user(on: &Fixture, rights: [&str; 3]) -> std::sync::Arc<RabbitMq> {
+    let user = user(on);
+    on.call("PUT", &format!("/api/users/{user}"), json!({"password": "p", "tags": ""})).await;
+    allow(on, rights).await;
+    let url = on.host.url.replacen("guest:guest@", &format!("{user}:p@"), 1);
+    connect(config(&url, &on.namespace)).await.unwrap()
+}
+
+/// Gives the user other rights.
+async fn allow(on: &Fixture, [configure, write, read]: [&str; 3]) {
+    let rights = json!({"configure": configure, "write": write, "read": read});
+    let path = format!("/api/permissions/{}/{}", on.host.name, user(on));
+    on.call("PUT", &path, rights).await;
+}
+
+async fn leave(on: &Fixture, broker: &RabbitMq) {
+    broker.close().await;
+    on.call("DELETE", &format!("/api/users/{}", user(on)), Value::Null).await;
+}
+
+fn user(on: &Fixture) -> String {
+    format!("{}-user", on.namespace)
 }
 
 pub(super) async fn a_missing_permission_is_told_by_name(host: VirtualHost) {
@@ -129,4 +145,31 @@ pub(super) async fn a_missing_permission_is_told_by_name(host: VirtualHost) {
     let permissions = of(&findings, "permissions");
     assert!(permissions[0].found.contains("may not configure on queue"), "{permissions:?}");
     assert!(permissions.iter().all(|finding| finding.health == Health::Bad), "{permissions:?}");
+}
+
+pub(super) async fn without_the_right_to_publish_it_is_not_ready_until_it_has_it_again(
+    host: VirtualHost,
+) {
+    let on = Fixture::new(host).await;
+    on.publish(to("mail"), "1").await.unwrap();
+    let all = format!("^{}\\..*", on.namespace);
+    let no_tasks = format!("^{}\\.(?!tasks$).*", on.namespace);
+    let broker = connected_as_user(&on, [&all, &no_tasks, &all]).await;
+    let mail = [Publish { to: to("mail"), wire: wire("2") }];
+    broker.publish(&mail).await.remove(0).unwrap_err();
+    for _ in 0..2 {
+        let check = broker.check().await.unwrap_err().to_string();
+        assert!(
+            check.contains("it refuses publishes") && check.contains("ACCESS_REFUSED"),
+            "{check}"
+        );
+    }
+    // Nobody publishes to a broker that is not ready: asking is enough.
+    allow(&on, [&all, &all, &all]).await;
+    eventually(SOON, "it is ready", || async { broker.check().await.is_ok() }).await;
+    eventually(SOON, "it takes publishes", || async {
+        broker.publish(&mail).await.remove(0).is_ok()
+    })
+    .await;
+    leave(&on, &broker).await;
 }

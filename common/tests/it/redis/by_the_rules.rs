@@ -18,7 +18,7 @@ use leveret_common::testkit::services::{redis_7, redis_8};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::server::{Bare, Reply};
+use super::bare::{Bare, Reply};
 use super::{Fixture, patient};
 
 /// What a step does to the one task.
@@ -251,7 +251,7 @@ impl Comparison<'_> {
         let texts = (after.as_ref().map(packed::write), expected.as_ref().map(packed::write));
         assert_eq!(texts.0, texts.1, "{request:?} on {before:?}");
         if after.is_some() {
-            let left = self.bare.ask(&["PTTL", &self.key]).number();
+            let left = self.bare.ask(&["PTTL", &self.key]).number().unwrap();
             let left = Duration::from_millis(u64::try_from(left).expect("every key ends"));
             let range = self.life.saturating_sub(Duration::from_secs(50))..=self.life;
             assert!(range.contains(&left), "{left:?} instead of {:?}: {request:?}", self.life);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use leveret_common::diagnose::{Diagnose, Finding, Health};
 use leveret_common::testkit::eventually;
 
-use super::server::{Reply, Server};
+use super::bare::{Bare, Reply, start};
 use super::{Fixture, fixture};
 
 const CHECKS: [&str; 9] = [
@@ -40,7 +40,7 @@ fn trouble(findings: &[Finding]) -> Vec<(&str, Health)> {
 
 #[tokio::test]
 async fn a_healthy_server_is_good_in_every_respect() {
-    let Some(server) = Server::start(&["--appendonly", "yes"]) else { return };
+    let Some(server) = start(&["--appendonly", "yes"]).await else { return };
     let Fixture { redis, .. } = fixture(&server.url()).await;
     let findings = redis.diagnose().await;
     let checks: Vec<_> = findings.iter().map(|finding| finding.check.as_str()).collect();
@@ -48,7 +48,11 @@ async fn a_healthy_server_is_good_in_every_respect() {
     assert_eq!(trouble(&findings), [], "{findings:?}");
     assert!(of(&findings, "reachable").found.contains("127.0.0.1:"), "{findings:?}");
     assert!(of(&findings, "reachable").took_ms.is_some());
-    assert_eq!(server.bare().ask(&["DBSIZE"]), Reply::Number(1), "nothing but the trace is left");
+    assert_eq!(
+        Bare::connect(&server.url()).ask(&["DBSIZE"]),
+        Reply::Number(1),
+        "nothing but the trace is left"
+    );
 }
 
 /// What breaks the server, what mends it, and what is to be found meanwhile.
@@ -57,9 +61,9 @@ type Case = (&'static [&'static str], &'static [&'static str], &'static [(&'stat
 #[tokio::test]
 async fn each_trouble_is_found_by_name_and_mended() {
     use Health::{Bad, Risky};
-    let Some(server) = Server::start(&["--appendonly", "yes"]) else { return };
+    let Some(server) = start(&["--appendonly", "yes"]).await else { return };
     let Fixture { redis, .. } = fixture(&server.url()).await;
-    let mut bare = server.bare();
+    let mut bare = Bare::connect(&server.url());
     let cases: [Case; 7] = [
         (
             &["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"],
@@ -112,9 +116,9 @@ async fn each_trouble_is_found_by_name_and_mended() {
 
 #[tokio::test]
 async fn a_server_that_does_not_tell_about_itself_is_looked_at_as_far_as_can_be() {
-    let Some(server) = Server::start(&[]) else { return };
+    let Some(server) = start(&[]).await else { return };
     let Fixture { redis, .. } = fixture(&server.url()).await;
-    server.bare().ask(&["ACL", "SETUSER", "default", "-info"]);
+    Bare::connect(&server.url()).ask(&["ACL", "SETUSER", "default", "-info"]);
     let findings = redis.diagnose().await;
     assert_eq!(trouble(&findings), [("server", Health::Risky)], "{findings:?}");
     let checks: Vec<_> = findings.iter().map(|finding| finding.check.as_str()).collect();
@@ -123,12 +127,12 @@ async fn a_server_that_does_not_tell_about_itself_is_looked_at_as_far_as_can_be(
 
 #[tokio::test]
 async fn a_server_that_is_away_is_one_bad_finding_in_time() {
-    let Some(mut server) = Server::start(&[]) else { return };
+    let Some(mut server) = start(&[]).await else { return };
     let Fixture { redis, .. } = fixture(&server.url()).await;
-    server.bare().ask(&["CLIENT", "PAUSE", "60000", "ALL"]);
+    Bare::connect(&server.url()).ask(&["CLIENT", "PAUSE", "60000", "ALL"]);
     for killed in [false, true] {
         if killed {
-            server.kill();
+            server.kill().await.unwrap();
         }
         let began = Instant::now();
         let findings = redis.diagnose().await;

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use leveret_common::id::Owner;
 use leveret_common::store::{Lease, Leases, StoreErrorKind};
 
-use super::server::{Bare, Reply, Server};
+use super::bare::{Bare, Reply, start};
 use super::{Fixture, TTL, both, patient};
 
 const NAME: &str = "dead/mail";
@@ -21,10 +21,10 @@ async fn a_lease_ends_by_itself_and_is_prolonged_only_under_its_epoch() {
         let before = bare.time();
         let first = redis.acquire(NAME, holder, TTL).await.unwrap().unwrap();
         assert!((before..=bare.time()).contains(&first.epoch), "{first:?}");
-        let left = bare.ask(&["PTTL", &key]).number();
+        let left = bare.ask(&["PTTL", &key]).number().unwrap();
         assert!((14_000..=15_000).contains(&left), "{left}");
         assert!(redis.renew(&first, 2 * TTL).await.unwrap());
-        let left = bare.ask(&["PTTL", &key]).number();
+        let left = bare.ask(&["PTTL", &key]).number().unwrap();
         assert!((29_000..=30_000).contains(&left), "{left}");
         let second = redis.acquire(NAME, holder, TTL).await.unwrap().unwrap();
         assert!(second.epoch > first.epoch);
@@ -60,7 +60,7 @@ async fn an_epoch_grows_where_the_clock_went_back_and_the_lease_has_ended() {
         let kept = format!("{key}:epoch");
         let first = redis.acquire(NAME, Owner::mint(), TTL).await.unwrap().unwrap();
         assert_eq!(bare.ask(&["GET", &kept]).text(), Some(first.epoch.to_string()));
-        assert_eq!(bare.ask(&["PTTL", &kept]).number(), -1, "it must outlive the lease");
+        assert_eq!(bare.ask(&["PTTL", &kept]).number().unwrap(), -1, "it must outlive the lease");
         // As it is left by a server whose clock was ahead.
         let ahead = 4_000_000_000_000_000_u64;
         bare.ask(&["SET", &kept, &ahead.to_string()]);
@@ -101,10 +101,10 @@ async fn of_fifty_who_ask_at_once_one_gets_the_lease() {
 
 #[tokio::test]
 async fn a_wipe_ends_a_lease_and_the_next_one_is_newer() {
-    let Some(server) = Server::start(&[]) else { return };
+    let Some(server) = start(&[]).await else { return };
     let Fixture { redis, .. } = patient(&server.url()).await;
     let lease = redis.acquire(NAME, Owner::mint(), TTL).await.unwrap().unwrap();
-    server.bare().ask(&["FLUSHALL"]);
+    Bare::connect(&server.url()).ask(&["FLUSHALL"]);
     assert!(!redis.renew(&lease, TTL).await.unwrap());
     let next = redis.acquire(NAME, Owner::mint(), TTL).await.unwrap().unwrap();
     assert!(next.epoch > lease.epoch);

@@ -7,7 +7,7 @@ use leveret_common::id::TaskId;
 use leveret_common::name::QueueName;
 use leveret_common::store::{Behind, Gone, LETTER_TTL, Letter, Letters, StoreErrorKind};
 
-use super::server::{Bare, Reply};
+use super::bare::{Bare, Reply};
 use super::{Fixture, both, patient};
 
 pub(super) fn letter(died_at: u64, replay: u32) -> Letter {
@@ -103,11 +103,11 @@ async fn each_writing_keeps_a_description_for_ninety_days() {
         let older = Letter { order: Order { replay: 1, attempt: 9 }, ..letter.clone() };
         redis.describe(std::slice::from_ref(&older)).await.unwrap();
         redis.forget(&[gone(&older)]).await.unwrap();
-        let left = bare.ask(&["PTTL", &own]).number();
+        let left = bare.ask(&["PTTL", &own]).number().unwrap();
         assert!((0..=50_000).contains(&left), "an older letter changes nothing: {left}");
         redis.describe(std::slice::from_ref(&letter)).await.unwrap();
         for key in &keys {
-            let left = bare.ask(&["PTTL", key]).number();
+            let left = bare.ask(&["PTTL", key]).number().unwrap();
             assert!((most - 60_000..=most).contains(&left), "{key}: {left}");
         }
         let now = i64::try_from(bare.time() / 1_000).unwrap();

@@ -11,7 +11,7 @@ use leveret_common::store::{News, Notice, Records, Retention};
 use leveret_common::testkit::eventually;
 use leveret_common::testkit::services::fresh_namespace;
 
-use super::server::{Bare, Reply, Server};
+use super::bare::{Bare, Reply, start};
 use super::{HOUR, both, patient};
 
 fn notice(to: &str, ttl: Option<Duration>) -> Notice {
@@ -39,7 +39,8 @@ async fn a_notice_is_kept_as_long_as_a_result_unless_the_task_says_otherwise() {
                  \"date_done\":\"2026-09-21T14:13:20.000000+00:00\",\"task_id\":\"{id}\"}}"
             );
             assert_eq!(text, expected);
-            let left = Duration::from_millis(bare.ask(&["PTTL", &key]).number().unsigned_abs());
+            let left =
+                Duration::from_millis(bare.ask(&["PTTL", &key]).number().unwrap().unsigned_abs());
             assert!(left <= kept && left > kept - Duration::from_secs(60), "{left:?}");
             bare.ask(&["DEL", &key]);
         }
@@ -100,8 +101,8 @@ async fn nobody_is_told_where_that_is_turned_off() {
 #[tokio::test]
 async fn a_redis_for_results_may_come_later_and_its_url_must_be_one() {
     for url in both() {
-        let Some(mut later) = Server::start(&[]) else { return };
-        later.kill();
+        let Some(mut later) = start(&[]).await else { return };
+        later.kill().await.unwrap();
         let redis = with_results(&url, CeleryResults::At(later.url())).await;
         let notices = [notice("celery:late", None)];
         let error = redis.notify(&notices).await.unwrap_err();
@@ -109,12 +110,12 @@ async fn a_redis_for_results_may_come_later_and_its_url_must_be_one() {
             error.retryable() && error.to_string().contains("correct celery.results_url"),
             "{error}"
         );
-        later.start_again();
+        later.start_again().await.unwrap();
         eventually(Duration::from_secs(30), "it is found", || async {
             redis.notify(&notices).await.is_ok()
         })
         .await;
-        let mut bare = later.bare();
+        let mut bare = Bare::connect(&later.url());
         assert!(bare.ask(&["GET", "celery-task-meta-late"]).text().is_some());
         let mut store = Bare::connect(&url);
         assert!(matches!(store.ask(&["GET", "celery-task-meta-late"]), Reply::Nil));
@@ -124,8 +125,8 @@ async fn a_redis_for_results_may_come_later_and_its_url_must_be_one() {
 #[tokio::test]
 async fn a_user_with_set_and_publish_on_celerys_names_is_enough() {
     for url in both() {
-        let Some(server) = Server::start(&[]) else { return };
-        let mut bare = server.bare();
+        let Some(server) = start(&[]).await else { return };
+        let mut bare = Bare::connect(&server.url());
         let mut allow = |keys: &str, channels: &str| {
             let rules = ["on", ">pw", "resetkeys", keys, "resetchannels", channels];
             let commands = ["-@all", "+set", "+publish", "+@connection"];

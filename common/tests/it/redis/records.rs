@@ -7,7 +7,7 @@ use leveret_common::store::{
     Act, Action, AttemptNote, Enqueued, MAX_HISTORY, MAX_SEEN, Records, Seen, StoreErrorKind,
 };
 
-use super::server::{Bare, Reply};
+use super::bare::{Bare, Reply};
 use super::{Fixture, both, enqueued, patient};
 
 pub(super) fn act(id: TaskId, replay: u32) -> Act {
@@ -32,7 +32,7 @@ async fn acts_are_capped_kept_like_attempts_and_found_in_order() {
         let key = fixture.key("a", id);
         bare.ask(&["PEXPIRE", &key, "5000"]);
         fixture.redis.acted(&[act(id, 99)]).await.unwrap();
-        let left = bare.ask(&["PTTL", &key]).number();
+        let left = bare.ask(&["PTTL", &key]).number().unwrap();
         assert!((3_540_000..=3_600_000).contains(&left), "{left}");
         bare.ask(&["RPUSH", &key, "not ours"]);
         let error = fixture.redis.find(&[id]).await.unwrap_err();
@@ -47,7 +47,7 @@ async fn what_waits_for_its_time_is_remembered_until_then_and_the_retention_afte
     for url in both() {
         let fixture = patient(&url).await;
         let mut bare = Bare::connect(&url);
-        let mut left = |key: &str| bare.ask(&["PTTL", key]).number();
+        let mut left = |key: &str| bare.ask(&["PTTL", key]).number().unwrap();
         let now = 1_790_000_000_000;
         let sent = enqueued(TaskId::mint(), "mail", "demo.echo", now);
         let later = Enqueued { not_before: Some(Millis(now + YEAR)), ..sent.clone() };
@@ -102,7 +102,7 @@ async fn a_pair_of_lane_and_kind_is_written_once_a_minute() {
             at: Millis(now),
         };
         assert_eq!(redis.seen().await.unwrap(), [expected]);
-        let left = bare.ask(&["PTTL", &key]).number();
+        let left = bare.ask(&["PTTL", &key]).number().unwrap();
         assert!((90 * 86_400_000 - 60_000..=90 * 86_400_000).contains(&left), "{left}");
         bare.ask(&["DEL", &key]);
         enqueue("mail.high", "demo.echo", now + 59_999).await;

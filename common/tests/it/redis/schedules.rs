@@ -12,7 +12,7 @@ use leveret_common::store::{
     Position, ScheduleEntry, Scheduled, Schedules, StoreErrorKind,
 };
 
-use super::server::{Bare, Reply, Server};
+use super::bare::{Bare, Reply, start};
 use super::{Fixture, TTL, both, patient};
 
 const NOW: Millis = Millis(1_790_000_000_000);
@@ -147,7 +147,7 @@ async fn the_keys_of_a_timetable_stay_share_a_slot_and_go_with_their_schedules()
         let rests = ["", ":changes", ":entries", ":names", ":past:a", ":positions"];
         assert_eq!(keys, rests.map(|rest| fixture.timetable(rest)).into());
         for key in &keys {
-            assert_eq!(bare.ask(&["PTTL", key]).number(), -1, "{key} ends by itself");
+            assert_eq!(bare.ask(&["PTTL", key]).number().unwrap(), -1, "{key} ends by itself");
         }
         redis.change(&[deletion("a", 1), deletion("b", 1)]).await.unwrap();
         let left = ["", ":changes", ":removals", ":removed"].map(|rest| fixture.timetable(rest));
@@ -236,10 +236,10 @@ async fn an_occurrence_that_cannot_be_read_hides_no_other() {
 
 #[tokio::test]
 async fn more_schedules_than_allowed_are_refused_and_the_rest_goes_on() {
-    let Some(server) = Server::start(&[]) else { return };
+    let Some(server) = start(&[]).await else { return };
     let fixture = patient(&server.url()).await;
     let redis = &fixture.redis;
-    let mut bare = server.bare();
+    let mut bare = Bare::connect(&server.url());
     redis.change(&[creation("a"), creation("b")]).await.unwrap();
     // All but one of the others are written by hand.
     let entries = fixture.timetable(":entries");
@@ -269,11 +269,11 @@ async fn more_schedules_than_allowed_are_refused_and_the_rest_goes_on() {
 
 #[tokio::test]
 async fn a_server_without_memory_refuses_a_schedule_and_keeps_nothing_of_it() {
-    let Some(server) = Server::start(&[]) else { return };
+    let Some(server) = start(&[]).await else { return };
     let Fixture { redis, .. } = patient(&server.url()).await;
     redis.change(&[creation("a"), creation("b")]).await.unwrap();
     let before = redis.changes(Some(0)).await.unwrap();
-    let mut bare = server.bare();
+    let mut bare = Bare::connect(&server.url());
     bare.ask(&["CONFIG", "SET", "maxmemory", "1"]);
     let again = Change { expected: Some(1), ..creation("a") };
     for error in [
@@ -297,7 +297,7 @@ async fn a_server_without_memory_refuses_a_schedule_and_keeps_nothing_of_it() {
 
 #[tokio::test]
 async fn schedules_that_a_restart_would_forget_are_found() {
-    let Some(server) = Server::start(&[]) else { return };
+    let Some(server) = start(&[]).await else { return };
     let Fixture { redis, .. } = patient(&server.url()).await;
     let finding = async || {
         let findings = redis.diagnose().await;
@@ -321,7 +321,7 @@ async fn schedules_that_a_restart_would_forget_are_found() {
     assert_eq!(found.health, Health::Risky);
     assert!(found.found.starts_with("3 schedules were made at run time"), "{found:?}");
     assert!(found.mend.unwrap().contains("appendonly yes"));
-    let mut bare = server.bare();
+    let mut bare = Bare::connect(&server.url());
     bare.ask(&["CONFIG", "SET", "appendonly", "yes"]);
     assert_eq!(finding().await.health, Health::Good);
     bare.ask(&["CONFIG", "SET", "appendonly", "no"]);
@@ -343,7 +343,7 @@ async fn a_beat_that_cannot_be_read_hides_no_other_and_all_end_by_themselves() {
         let keys = fixture.keys(&mut bare);
         assert_eq!(keys.len(), 3, "{keys:?}");
         for key in &keys {
-            let left = bare.ask(&["PTTL", key]).number();
+            let left = bare.ask(&["PTTL", key]).number().unwrap();
             assert!((1..=15_000).contains(&left), "{key}: {left}");
         }
         let key = format!("{}:b:{}", fixture.namespace, beats[0].owner);

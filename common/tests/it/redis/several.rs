@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
 use leveret_common::testkit;
+use leveret_nodes::{Connection, Store};
 
 use super::*;
 use crate::conformance::redis_store;
@@ -16,73 +17,80 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// Primaries, each with as many replicas as asked for.
-struct Cluster(Vec<Server>);
+fn address(port: u16) -> String {
+    format!("127.0.0.1:{port}")
+}
+
+async fn info(server: &Store, section: &str) -> String {
+    server.ask(&["INFO", section]).await.unwrap().text().unwrap()
+}
+
+/// Three primaries, each with as many replicas as asked for.
+struct Cluster(Vec<Store>);
 
 impl Cluster {
-    fn start(replicas: usize) -> Option<Self> {
-        let servers: Option<Vec<Server>> = (0..3 * (1 + replicas))
-            .map(|_| {
-                let bus = free_port().to_string();
-                let timeout = ["--cluster-node-timeout", "1000", "--cluster-port", &bus];
-                Server::start(&[["--cluster-enabled", "yes"].as_slice(), &timeout].concat())
-            })
-            .collect();
-        let cluster = Self(servers?);
-        let nodes = cluster.0.iter().map(Server::address);
+    async fn start(replicas: usize) -> Option<Self> {
+        let mut servers = Vec::new();
+        for _ in 0..3 * (1 + replicas) {
+            let bus = free_port().to_string();
+            let timing = ["--cluster-node-timeout", "1000", "--cluster-port", &bus];
+            servers
+                .push(start(&[["--cluster-enabled", "yes"].as_slice(), &timing].concat()).await?);
+        }
         let made = Command::new("redis-cli")
             .args(["--cluster", "create"])
-            .args(nodes)
+            .args(servers.iter().map(|server| address(server.port())))
             .args(["--cluster-replicas", &replicas.to_string(), "--cluster-yes"])
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stdout));
-        let deadline = Instant::now() + FAILOVER;
-        let is_ok = |server: &Server| {
-            let state = server.bare().ask(&["CLUSTER", "INFO"]).text().unwrap();
-            state.contains("cluster_state:ok")
-        };
-        while !cluster.0.iter().all(is_ok) {
-            assert!(Instant::now() < deadline, "the nodes do not agree");
-            std::thread::sleep(Duration::from_millis(50));
+        for server in &servers {
+            eventually(FAILOVER, "the nodes agree", || async {
+                let state = server.ask(&["CLUSTER", "INFO"]).await.unwrap().text().unwrap();
+                state.contains("cluster_state:ok")
+            })
+            .await;
         }
-        Some(cluster)
+        Some(Self(servers))
     }
 
     /// Names two of the nodes; they know the others.
     fn url(&self) -> String {
-        format!("redis-cluster://{},{}", self.0[1].address(), self.0[0].address())
+        let [first, second] = [&self.0[1], &self.0[0]].map(|server| address(server.port()));
+        format!("redis-cluster://{first},{second}")
     }
 
     /// Returns the primary that serves a key.
-    fn primary_of(&mut self, key: &str) -> &mut Server {
-        let serves = |server: &Server| {
-            let role = server.bare().ask(&["INFO", "replication"]).text().unwrap();
-            role.contains("role:master") && server.bare().ask(&["EXISTS", key]) == Reply::Number(1)
-        };
-        self.0.iter_mut().find(|server| serves(server)).expect("some primary serves the key")
+    async fn primary_of(&mut self, key: &str) -> &mut Store {
+        let mut found = None;
+        for (place, server) in self.0.iter().enumerate() {
+            let is_primary = info(server, "replication").await.contains("role:master");
+            if is_primary && server.ask(&["EXISTS", key]).await.unwrap() == Reply::Number(1) {
+                found = Some(place);
+            }
+        }
+        &mut self.0[found.expect("some primary serves the key")]
     }
 }
 
 /// One primary, one replica, and a sentinel over them.
 struct Watched {
-    primary: Server,
-    replica: Server,
+    primary: Store,
+    replica: Store,
     sentinel: Child,
     port: u16,
     _folder: tempfile::TempDir,
 }
 
 impl Watched {
-    fn start() -> Option<Self> {
-        let primary = Server::start(&[])?;
-        let of = primary.address();
-        let (host, at) = of.split_once(':').unwrap();
-        let replica = Server::start(&["--replicaof", host, at])?;
+    async fn start() -> Option<Self> {
+        let primary = start(&[]).await?;
+        let at = primary.port().to_string();
+        let replica = start(&["--replicaof", "127.0.0.1", &at]).await?;
         let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
         let file = folder.path().join("sentinel.conf");
         let settings = format!(
-            "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor main {host} {at} 1\n\
+            "port {port}\nbind 127.0.0.1\ndir {}\nsentinel monitor main 127.0.0.1 {at} 1\n\
              sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 5000\n",
             folder.path().display()
         );
@@ -95,31 +103,25 @@ impl Watched {
             .spawn()
             .unwrap();
         let watched = Self { primary, replica, sentinel, port, _folder: folder };
-        watched.knows_the_replica();
+        eventually(FAILOVER, "the sentinel knows the replica", || watched.knows_the_replica())
+            .await;
         Some(watched)
     }
 
     /// Nobody listens at the first of the addresses.
     fn url(&self) -> String {
-        format!("redis-sentinel://127.0.0.1:1,127.0.0.1:{}/main/2", self.port)
+        format!("redis-sentinel://127.0.0.1:1,{}/main/2", address(self.port))
     }
 
-    fn sentinel(&self) -> Option<Bare> {
-        Bare::try_connect(&format!("127.0.0.1:{}", self.port)).ok()
+    fn ask_sentinel(&self, words: &[&str]) -> Option<Reply> {
+        let mut sentinel = Connection::open(&format!("redis://{}", address(self.port))).ok()?;
+        sentinel.ask(words).ok()
     }
 
-    fn knows_the_replica(&self) {
-        let deadline = Instant::now() + FAILOVER;
-        let knows = || {
-            let found = self.sentinel()?.ask(&["SENTINEL", "REPLICAS", "main"]);
-            let synced = self.replica.bare().ask(&["INFO", "replication"]).text()?;
-            let is_up = synced.contains("master_link_status:up");
-            matches!(found, Reply::List(replicas) if replicas.len() == 1 && is_up).then_some(())
-        };
-        while knows().is_none() {
-            assert!(Instant::now() < deadline, "the sentinel does not know the replica");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+    async fn knows_the_replica(&self) -> bool {
+        let is_up = info(&self.replica, "replication").await.contains("master_link_status:up");
+        let found = self.ask_sentinel(&["SENTINEL", "REPLICAS", "main"]);
+        is_up && matches!(found, Some(Reply::List(replicas)) if replicas.len() == 1)
     }
 }
 
@@ -132,14 +134,14 @@ impl Drop for Watched {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_keeps_every_promise_of_a_store() {
-    let Some(cluster) = Cluster::start(0) else { return };
+    let Some(cluster) = Cluster::start(0).await else { return };
     let url = cluster.url();
     testkit::store::suite("redis-cluster", move || redis_store(url.clone())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_primary_that_sentinels_name_keeps_every_promise_of_a_store() {
-    let Some(watched) = Watched::start() else { return };
+    let Some(watched) = Watched::start().await else { return };
     let url = watched.url();
     testkit::store::suite("redis-sentinel", move || redis_store(url.clone())).await;
 }
@@ -154,8 +156,8 @@ async fn done(fixture: &Fixture) -> Claim {
 }
 
 /// Waits until a replica has what was written here so far.
-fn copied(server: &Server) {
-    let mut bare = server.bare();
+fn copied(server: &Store) {
+    let mut bare = Bare::connect(&server.url());
     // A connection waits for what it has written itself, and so for all that was before.
     assert_eq!(bare.ask(&["FUNCTION", "FLUSH"]), Reply::Text("OK".to_owned()));
     assert_eq!(bare.ask(&["WAIT", "1", "10000"]), Reply::Number(1));
@@ -183,35 +185,35 @@ async fn goes_on(fixture: &Fixture, over: &Claim, next: &Claim) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_a_primary_of_a_cluster_dies_its_replica_answers_for_its_keys() {
-    let Some(mut cluster) = Cluster::start(1) else { return };
+    let Some(mut cluster) = Cluster::start(1).await else { return };
     let fixture = fixture(&cluster.url()).await;
     let over = done(&fixture).await;
     let key = fixture.key("t", over.id);
-    copied(cluster.primary_of(&key));
-    cluster.primary_of(&key).kill();
+    copied(cluster.primary_of(&key).await);
+    cluster.primary_of(&key).await.kill().await.unwrap();
     goes_on(&fixture, &over, &claim(TaskId::mint(), Owner::mint())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_the_primary_dies_the_one_that_sentinels_name_next_is_used() {
-    let Some(mut watched) = Watched::start() else { return };
+    let Some(mut watched) = Watched::start().await else { return };
     let fixture = fixture(&watched.url()).await;
     let over = done(&fixture).await;
     copied(&watched.primary);
-    watched.primary.kill();
+    watched.primary.kill().await.unwrap();
     goes_on(&fixture, &over, &claim(TaskId::mint(), Owner::mint())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_primary_that_is_demoted_alive_is_left_for_the_next() {
-    let Some(watched) = Watched::start() else { return };
+    let Some(watched) = Watched::start().await else { return };
     let fixture = fixture(&watched.url()).await;
     let over = done(&fixture).await;
     copied(&watched.primary);
-    let asked = watched.sentinel().unwrap().ask(&["SENTINEL", "FAILOVER", "main"]);
-    assert_eq!(asked, Reply::Text("OK".to_owned()));
+    let asked = watched.ask_sentinel(&["SENTINEL", "FAILOVER", "main"]);
+    assert_eq!(asked, Some(Reply::Text("OK".to_owned())));
     eventually(FAILOVER, "the replica is the primary", || async {
-        watched.replica.bare().ask(&["INFO", "replication"]).text().unwrap().contains("role:master")
+        info(&watched.replica, "replication").await.contains("role:master")
     })
     .await;
     goes_on(&fixture, &over, &claim(TaskId::mint(), Owner::mint())).await;
@@ -219,14 +221,14 @@ async fn a_primary_that_is_demoted_alive_is_left_for_the_next() {
 
 #[tokio::test]
 async fn an_address_of_another_sort_is_an_error_that_says_so() {
-    let Some(plain) = Server::start(&[]) else { return };
-    let address = plain.address();
+    let Some(plain) = start(&[]).await else { return };
+    let address = address(plain.port());
     let told = async |url: String| connect(&url).await.err().expect("it is refused").to_string();
     let error = told(format!("redis-cluster://{address}")).await;
     assert!(error.contains("cluster support disabled"), "{error}");
     let error = told(format!("redis-sentinel://{address}/main")).await;
     assert!(error.contains("sentinel"), "{error}");
-    let Some(watched) = Watched::start() else { return };
+    let Some(watched) = Watched::start().await else { return };
     let error = told(format!("redis-sentinel://127.0.0.1:{}/mian", watched.port)).await;
     assert!(error.contains("mian") || error.contains("aster"), "{error}");
 }

@@ -4,7 +4,7 @@ use leveret_common::clock::Millis;
 use leveret_common::id::Owner;
 use leveret_common::store::{MAX_SIGNALS, Pause, Signal, Signals, StoreErrorKind};
 
-use super::server::{Bare, Reply};
+use super::bare::{Bare, Reply};
 use super::{Fixture, both, patient};
 
 fn resize(slots: usize) -> Signal {
@@ -22,9 +22,12 @@ async fn signals_are_capped_and_each_sending_keeps_them_a_minute() {
         redis.send(owner, &many).await.unwrap();
         bare.ask(&["PEXPIRE", &key, "5000"]);
         redis.send(owner, &[Signal::Stop]).await.unwrap();
-        let left = bare.ask(&["PTTL", &key]).number();
+        let left = bare.ask(&["PTTL", &key]).number().unwrap();
         assert!((55_000..=60_000).contains(&left), "{left}");
-        assert_eq!(bare.ask(&["LLEN", &key]).number(), i64::try_from(MAX_SIGNALS).unwrap());
+        assert_eq!(
+            bare.ask(&["LLEN", &key]).number().unwrap(),
+            i64::try_from(MAX_SIGNALS).unwrap()
+        );
         let mut expected = many[6..].to_vec();
         expected.push(Signal::Stop);
         assert_eq!(redis.receive(owner).await.unwrap(), expected, "the oldest went first");

@@ -26,9 +26,10 @@ pub struct Edit {
     pub force: bool,
 }
 
-/// Headers that belong to the dead task alone: its key, its sender's id, its count of replays, and
-/// what its own dialect said.
-const OF_THE_DEAD: [&str; 4] = [header::KEY, header::ORIGIN_ID, header::REPLAY, header::FOREIGN];
+/// Headers that belong to the dead task alone: its key, its sender's id, its count of replays, what
+/// its own dialect said, and what of it could not be read.
+const OF_THE_DEAD: [&str; 5] =
+    [header::KEY, header::ORIGIN_ID, header::REPLAY, header::FOREIGN, header::UNREADABLE];
 
 impl Operations {
     /// Checks edited args as those of an enqueue.

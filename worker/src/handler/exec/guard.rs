@@ -8,6 +8,9 @@
 //! start of a program and the line that tells of it lies a moment in which a kill goes unnoticed;
 //! until then the program has not got its args.
 //!
+//! Guards, too, that a guard which is stopped or starved holds up no task: what it is told is written without
+//! waiting, and one that reads nothing is replaced.
+//!
 //! Not the system's own signal for the death of a parent: that one reaches the program alone and
 //! none of those it started, and goes by the thread that started it.
 
@@ -18,6 +21,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use leveret_common::telemetry::names::field;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use tracing::warn;
 
 /// A process that kills the groups it holds when this process ends; it is started with the first
@@ -62,8 +66,10 @@ impl Guard {
     pub(super) fn release(&self, group: i32) {
         let mut state = self.state();
         state.groups.remove(&group);
-        // Not told, the guard is gone, and its list with it.
-        let _ = tell(&mut state, &format!("-{group}\n"));
+        if tell(&mut state, &format!("-{group}\n")).is_err() && state.child.is_some() {
+            // One that only reads too late would go by a list that is not true any more.
+            begin(&mut state);
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -98,12 +104,15 @@ fn start(state: &mut State) -> std::io::Result<()> {
         .stderr(Stdio::null())
         .process_group(0)
         .spawn()?;
+    if let Some(pipe) = &child.stdin {
+        fcntl(pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    }
     state.child = Some(child);
     let all = state.groups.iter().map(|group| format!("+{group}\n")).collect::<String>();
     tell(state, &all)
 }
 
-/// Writes to the guard: a few bytes that it reads at once.
+/// Writes to the guard: a few bytes that it reads at once. Where the pipe is full, it does not.
 fn tell(state: &mut State, lines: &str) -> std::io::Result<()> {
     let pipe = state.child.as_mut().and_then(|child| child.stdin.as_mut());
     pipe.ok_or(std::io::ErrorKind::NotConnected)?.write_all(lines.as_bytes())
@@ -115,4 +124,37 @@ fn end(child: Option<Child>) {
     // Killed, and not only left without its pipe: it would kill what it still has in its list.
     let _ = child.kill();
     let _ = child.wait();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc::sync_channel;
+    use std::time::Duration;
+
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
+
+    use super::*;
+
+    #[test]
+    fn a_guard_that_is_stopped_holds_up_nobody_and_is_replaced() {
+        let guard = Arc::new(Guard::default());
+        guard.stand_by();
+        let pid = |guard: &Guard| guard.state().child.as_ref().map(Child::id);
+        let first = pid(&guard).unwrap();
+        kill(Pid::from_raw(i32::try_from(first).unwrap()), Signal::SIGSTOP).unwrap();
+        let (ended, end) = sync_channel(1);
+        let told = Arc::clone(&guard);
+        std::thread::spawn(move || {
+            // Far more than a pipe holds. No system gives such ids.
+            for _ in 0..10_000 {
+                told.hold(i32::MAX);
+                told.release(i32::MAX);
+            }
+            ended.send(())
+        });
+        end.recv_timeout(Duration::from_secs(60)).expect("nobody waits for it");
+        assert_ne!(pid(&guard), Some(first));
+    }
 }

@@ -149,6 +149,12 @@ impl World {
                 "lost: the follow-up of a done task"
             );
         }
+        // The message of a later attempt is published by the one before it and by nothing else.
+        for order in ghost.starts.keys().filter(|order| order.attempt > 1) {
+            let before = Order { attempt: order.attempt - 1, ..*order };
+            let has_run = ghost.starts.contains_key(&before);
+            prop_assert!(has_run, "lost: {before:?} never ran, and {order:?} did");
+        }
         prop_assert!(ghost.expired.is_empty() || self.expires_at.is_some(), "expired too early");
         let cancelled = ghost.cancel.ended.is_some();
         prop_assert!(!cancelled || ghost.cancel.was_asked_for, "a cancel nobody asked for");

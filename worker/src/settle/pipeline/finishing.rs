@@ -12,6 +12,7 @@ use tracing::debug;
 use super::Pipeline;
 use super::noting::news;
 use crate::fetch::Arrived;
+use crate::sabotage;
 use crate::settle::journey::Event;
 use crate::settle::publishes;
 use crate::shared::{Asked, Shared};
@@ -43,7 +44,8 @@ impl Pipeline<'_> {
         let Arrived { envelope, lane, .. } = self.arrived;
         let batch = publishes::of(decision, envelope, lane, order);
         let letters = self.shared.letters_in(&batch);
-        if !self.shared.publish(&self.shared.gone, batch).await {
+        let is_put_off = sabotage::publishes_after_ack(self.shared, self.arrived, decision, &batch);
+        if !is_put_off && !self.shared.publish(&self.shared.gone, batch).await {
             return None;
         }
         failpoint::pass("settle.confirmed");

@@ -24,6 +24,7 @@ use super::holdings::HoldGuard;
 use super::journey::{Event, Journey, Length, Step};
 use crate::fetch::Arrived;
 use crate::handler::Kind;
+use crate::sabotage;
 use crate::shared::Shared;
 use crate::slot::{Permit, Slot};
 
@@ -72,6 +73,7 @@ impl Pipeline<'_> {
 
     /// Does one step; nothing when the worker ends first.
     async fn perform(&mut self, step: Step) -> Option<Event> {
+        sabotage::ack_early(self.shared, self.arrived, &step).await;
         match step {
             Step::Claim(token) => self.claim(token).await,
             Step::Judge { hold, age } => self.judge(hold, age).await,

@@ -226,6 +226,14 @@ impl RabbitMq {
     }
 }
 
+impl RabbitMq {
+    /// Tells whether a publish is taken right now, by one that no queue gets.
+    pub(super) async fn takes_publishes_now(&self) -> bool {
+        let Ok(link) = self.publishing.link(Instant::now()).await else { return false };
+        matches!(timeout(PART_DEADLINE, probe(&link, &self.topology.door())).await, Ok(Ok(_)))
+    }
+}
+
 /// Returns a connection on which a channel can be opened right now.
 async fn answering(supervisor: &Supervisor) -> Result<Link, String> {
     let link = supervisor.link(Instant::now()).await?;

@@ -5,6 +5,7 @@
 //! return it, and that no more than the window is unconfirmed: lapin scans all that are pending on
 //! each confirm, and credits confirms wrongly when two tasks share a channel.
 
+mod refused;
 mod returns;
 
 use std::collections::VecDeque;
@@ -27,6 +28,9 @@ use super::supervisor::{Link, State};
 use super::topology::Route;
 use super::translate::short;
 use crate::broker::PublishError;
+use crate::sabotage::{Break, breaks};
+
+pub(super) use self::refused::Refused;
 
 /// How long messages on their way when the broker blocks may still be confirmed.
 const BLOCKED_GRACE: Duration = Duration::from_secs(1);
@@ -60,6 +64,7 @@ pub(super) struct Publisher {
     declarer: Arc<Declarer>,
     window: usize,
     deadline: Duration,
+    refused: Refused,
     waiting: VecDeque<Job>,
     sent: Sent,
     /// The connection that `channel` or `opening` belongs to.
@@ -83,6 +88,7 @@ impl Publisher {
             declarer,
             window,
             deadline,
+            refused: Refused::default(),
             waiting: VecDeque::new(),
             sent: Sent::default(),
             generation: 0,
@@ -90,6 +96,11 @@ impl Publisher {
             opening: None,
             give_up: None,
         }
+    }
+
+    /// Returns what remembers why the broker refuses publishes.
+    pub(super) fn refused(&self) -> Refused {
+        self.refused.clone()
     }
 
     /// Publishes until `stop`, then until all that was handed in is answered.
@@ -226,7 +237,11 @@ impl Publisher {
 
     fn answer(&mut self) {
         let within = self.deadline;
-        self.sent.answer(|error| PublishError::Unknown { within, why: error.to_string() });
+        let refused = self.refused.clone();
+        self.sent.answer(|error| {
+            refused.note(error);
+            PublishError::Unknown { within, why: error.to_string() }
+        });
     }
 
     fn next_due(&self) -> Instant {
@@ -297,6 +312,10 @@ async fn open(link: Link, after: Duration) -> Result<Channel, String> {
 async fn send(channel: Channel, message: Outgoing) -> lapin::Result<Confirmation> {
     let Outgoing { route, properties, body } = message;
     let (exchange, key) = (short(&route.exchange), short(&route.key));
-    let options = BasicPublishOptions { mandatory: true, immediate: false };
-    channel.basic_publish(exchange, key, options, &body, properties).await?.await
+    let options = BasicPublishOptions { mandatory: !breaks(Break::NotMandatory), immediate: false };
+    let confirm = channel.basic_publish(exchange, key, options, &body, properties).await?;
+    if breaks(Break::ConfirmNotAwaited) {
+        return Ok(Confirmation::Ack(None));
+    }
+    confirm.await
 }

@@ -22,6 +22,9 @@ use crate::store::redis::link::Patience;
 
 /// Redirects and broken connections that one request may meet before it fails.
 const RETRIES: u32 = 3;
+/// Wait before such a repetition: all of them have to end within the response timeout.
+const FIRST_WAIT_MS: u64 = 20;
+const LAST_WAIT_MS: u64 = 100;
 
 /// Connects to all primaries; one of `nodes` has to answer.
 pub(super) async fn connect(
@@ -35,6 +38,8 @@ pub(super) async fn connect(
         .response_timeout(patience.response)
         .overall_response_timeout(Some(patience.response))
         .retries(RETRIES)
+        .min_retry_wait(FIRST_WAIT_MS)
+        .max_retry_wait(LAST_WAIT_MS)
         .build()?;
     client.get_async_connection().await
 }

@@ -47,12 +47,12 @@ impl Way {
         match self {
             Self::Server(client) => open(client, &config).await,
             Self::Sentinels { sentinels, primary, login } => {
-                let mut sentinels = sentinels.lock().await;
-                let asked = sentinels.async_master_for(primary, Some(login));
                 // Of several sentinels some may hang: three times what one of them may take.
-                let client = tokio::time::timeout(patience.connect * 3, asked)
-                    .await
-                    .map_err(|_| unanswered(primary))??;
+                let client = tokio::time::timeout(patience.connect * 3, async {
+                    sentinels.lock().await.async_master_for(primary, Some(login)).await
+                })
+                .await
+                .map_err(|_| unanswered(primary))??;
                 open(&client, &config).await
             }
             Self::Cluster(nodes) => cluster::connect(nodes, patience).await.map(Wire::Cluster),
@@ -109,19 +109,31 @@ impl Wire {
         }
     }
 
-    /// Waits for a sign of life: whatever is said is one. In a cluster every primary has to give it, so
-    /// that a client that does not find its way to a new one is replaced.
-    pub(super) async fn ping(&mut self, patience: Duration) -> RedisResult<()> {
-        let ping = cmd("PING");
+    /// Waits for a sign of life, and tells whether it answers what was asked. In a cluster every
+    /// primary has to give it, so that a client that does not find its way to a new one is replaced.
+    pub(super) async fn is_in_step(&mut self, patience: Duration) -> RedisResult<bool> {
+        // Said back by nobody else: where a reply was swallowed or doubled, each request gets that of
+        // another from then on, and only this one tells.
+        let word = format!("leveret-{:016x}", fastrand::u64(..));
+        let mut ping = cmd("PING");
+        ping.arg(&word);
+        let says_it =
+            |answer: &Value| matches!(answer, Value::BulkString(said) if said == word.as_bytes());
         match self {
             Self::One(connection) => {
                 connection.set_response_timeout(patience);
                 match connection.send_packed_command(&ping).await {
+                    Ok(Value::ServerError(_)) => Ok(true),
+                    Ok(answer) => Ok(says_it(&answer)),
                     Err(error) if error.is_io_error() => Err(error),
-                    _ => Ok(()),
+                    // It refuses, and so it speaks.
+                    Err(_) => Ok(true),
                 }
             }
-            Self::Cluster(connection) => cluster::ask_each(connection, &ping).await.map(drop),
+            Self::Cluster(connection) => {
+                let answers = cluster::ask_each(connection, &ping).await?;
+                Ok(answers.iter().all(|(_, answer)| answer.as_ref().is_ok_and(says_it)))
+            }
         }
     }
 

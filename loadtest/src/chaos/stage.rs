@@ -1,12 +1,16 @@
 //! The stage of one play: servers of its own, proxies where they are wanted, and a fleet.
 
-use std::net::{Ipv4Addr, SocketAddr};
+mod plan;
+mod servers;
+
 use std::time::Duration;
 
 use leveret_common::clock::Millis;
 use leveret_common::id::TaskId;
 use tokio::time::sleep;
 
+pub use self::plan::{Cast, Plan, Proxied};
+use self::servers::Servers;
 use super::row::Play;
 use crate::error::Error;
 use crate::fleet::producers::{Load, Producers};
@@ -17,7 +21,7 @@ use crate::ground::On;
 use crate::node::{Broker, Store};
 use crate::oracle::pace::recovered;
 use crate::oracle::{Event, Finding};
-use crate::proxy::{Protocol, Proxy};
+use crate::proxy::Proxy;
 
 /// How soon work has to go on as before (invariant I11).
 const BACK: Duration = Duration::from_secs(30);
@@ -25,72 +29,6 @@ const BACK: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(500);
 /// How many tasks `explain` is asked for after a fault.
 const SAMPLE: usize = 8;
-
-/// Who reaches broker and store through proxies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Proxied {
-    /// Nobody.
-    #[default]
-    Nobody,
-    /// The workers.
-    Workers,
-    /// Workers, gateway and beats.
-    Everybody,
-}
-
-/// Which program a fleet is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Cast {
-    /// The shipped binary.
-    #[default]
-    Shipped,
-    /// The same with handlers that misbehave.
-    Trouble,
-}
-
-/// What is on the stage when the play begins.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    /// How many workers are started; the embedded backend has one process however many.
-    pub workers: usize,
-    /// How many beats.
-    pub beats: usize,
-    /// Who goes through proxies.
-    pub proxied: Proxied,
-    /// Where the workers abort.
-    pub failpoints: String,
-    /// Which program they are.
-    pub cast: Cast,
-    /// What all of them agree on.
-    pub settings: Settings,
-    /// More lines of `rabbitmq.conf`.
-    pub rabbitmq_conf: String,
-    /// More arguments of `redis-server`.
-    pub redis_arguments: Vec<String>,
-}
-
-impl Default for Plan {
-    fn default() -> Self {
-        Self {
-            workers: 2,
-            beats: 0,
-            proxied: Proxied::Nobody,
-            failpoints: String::new(),
-            cast: Cast::Shipped,
-            settings: Settings::default(),
-            rabbitmq_conf: String::new(),
-            redis_arguments: Vec::new(),
-        }
-    }
-}
-
-/// Servers of a play's own.
-struct Servers {
-    broker: Broker,
-    store: Store,
-    /// To broker and store, where somebody goes through them.
-    proxies: Option<(Proxy, Proxy)>,
-}
 
 /// When the faults of a play began and were over.
 #[derive(Debug, Clone, Copy)]
@@ -401,47 +339,6 @@ impl Stage {
         let proxies = self.servers.as_ref().and_then(|servers| servers.proxies.as_ref());
         proxies
             .ok_or_else(|| Error::unexpected("the stage", "has no proxies; its plan asks for none"))
-    }
-}
-
-impl Servers {
-    async fn start(play: &Play, plan: &Plan) -> Result<Option<Self>, Error> {
-        let Some(generation) = play.on.generation() else { return Ok(None) };
-        let arguments: Vec<&str> = plan.redis_arguments.iter().map(String::as_str).collect();
-        let (broker, store) = tokio::try_join!(
-            Broker::start_with(generation, &plan.rabbitmq_conf),
-            Store::start_with(generation, &arguments)
-        )?;
-        let proxies = match plan.proxied {
-            Proxied::Nobody => None,
-            Proxied::Workers | Proxied::Everybody => {
-                let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-                let mut seeds = play.chance(2);
-                let broker = Proxy::start(at(broker.port()), Protocol::Amqp, seeds.u64(..)).await?;
-                let store = Proxy::start(at(store.port()), Protocol::Resp, seeds.u64(..)).await?;
-                Some((broker, store))
-            }
-        };
-        Ok(Some(Self { broker, store, proxies }))
-    }
-
-    fn ways(&self, proxied: Proxied) -> Ways {
-        let straight = Backend::Servers { broker: self.broker.url(), store: self.store.url() };
-        let mut ways = Ways::all(&straight);
-        let Some((broker, store)) = &self.proxies else { return ways };
-        let around = |url: String, port: u16, by: &Proxy| {
-            url.replace(&format!("127.0.0.1:{port}"), &by.address().to_string())
-        };
-        let through = Backend::Servers {
-            broker: around(self.broker.url(), self.broker.port(), broker),
-            store: around(self.store.url(), self.store.port(), store),
-        };
-        match proxied {
-            Proxied::Nobody => {}
-            Proxied::Workers => ways.workers = through,
-            Proxied::Everybody => ways = Ways::all(&through),
-        }
-        ways
     }
 }
 

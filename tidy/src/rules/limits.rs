@@ -75,6 +75,12 @@ const FIXED: &[Fixed] = &[
     fixed("The store beside a publish", "producer/src/known.rs", "STORE_PATIENCE", Time),
     fixed("Each step of a cancel", "producer/src/cancel.rs", "PATIENCE", Time),
     fixed("Tasks published together", "producer/src/bulk.rs", "CHUNK", Count),
+    fixed(
+        "A look at a broker that said nothing of all of them",
+        "producer/src/bulk.rs",
+        "LOOK",
+        Time,
+    ),
     fixed("Slots that a worker can be given", "worker/src/control.rs", "MAX_SLOTS", Count),
     fixed("Queues of a worker", "common/src/config/form.rs", "MAX_QUEUES", Count),
     fixed("What was let go of at the end", "worker/src/worker.rs", "LET_GO_WITHIN", Time),

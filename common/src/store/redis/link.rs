@@ -5,8 +5,10 @@
 //!
 //! A connection that broke is replaced. One that merely did not answer in time is asked with a
 //! `PING` first: replacing it at once would let the old connection's late requests overtake newer
-//! ones. The mending task exists only while there is something to mend, so that a drain never
-//! waits for it and a store that comes back during the drain is still used.
+//! ones. And once a second a word of ours has to be said back: a connection on which a reply was
+//! swallowed would answer each request with the reply to another. The mending task exists only while
+//! there is something to mend, so that a drain never waits for it and a store that comes back during
+//! the drain is still used.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -17,7 +19,7 @@ use deadpool_redis::redis::{
 };
 
 use super::fault::{Endpoint, Fault};
-use super::way::{Way, Wire};
+use super::way::{Way, Wire, Word};
 use crate::spawn::Spawner;
 use crate::store::{StoreError, StoreErrorKind};
 
@@ -25,6 +27,8 @@ use crate::store::{StoreError, StoreErrorKind};
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 /// Longest wait between two attempts to connect.
 const LAST_WAIT: Duration = Duration::from_secs(2);
+/// How often, while there is traffic, an answer has to be that to our own request.
+const IN_STEP_EVERY: Duration = Duration::from_secs(1);
 /// Requests that may wait in the client for their turn to be written.
 const WRITE_QUEUE: usize = 256;
 
@@ -54,6 +58,8 @@ struct State {
     generation: u64,
     /// Whether the mending task exists.
     mending: bool,
+    /// When it was last asked for a word of ours.
+    in_step_at: Instant,
 }
 
 #[derive(Debug)]
@@ -96,7 +102,7 @@ impl Link {
         spawner: Spawner,
     ) -> Arc<Self> {
         let health = Health::Down(endpoint.unconnected());
-        let state = State { health, generation: 0, mending: false };
+        let state = State { health, generation: 0, mending: false, in_step_at: Instant::now() };
         let state = Mutex::new(state);
         Arc::new(Self { way, endpoint, patience, spawner, state })
     }
@@ -111,9 +117,20 @@ impl Link {
             return Ok(Vec::new());
         }
         let (mut wire, generation) = self.wire(operation)?;
+        let word = self.word_is_due(&wire).then(Word::draw);
+        let sent = match &word {
+            None => wire.send(commands).await,
+            Some(word) => wire.send(commands.clone().add_command(word.ping())).await,
+        };
         // Errors of single commands are answers; only a broken round trip is an error here.
-        match wire.send(commands).await {
-            Ok(answers) => {
+        match sent {
+            Ok(mut answers) => {
+                if let Some(word) = word
+                    && !answers.pop().is_some_and(|answer| word.is_said_by(&answer))
+                {
+                    self.lost(generation, out_of_step());
+                    return Err(self.endpoint.error(operation, out_of_step()));
+                }
                 let answers: Vec<_> = answers.into_iter().map(Value::extract_error).collect();
                 if self.way.is_watched() && answers.iter().any(is_of_no_primary) {
                     self.lost(generation, demoted());
@@ -122,6 +139,18 @@ impl Link {
             }
             Err(error) => Err(self.broken(operation, generation, error)),
         }
+    }
+
+    /// Whether the next round trip has to show that answers are in step with requests. While there is
+    /// traffic no answer is ever late, so silence would not tell. A cluster is many connections of its
+    /// client's, of which one would speak for all.
+    fn word_is_due(&self, wire: &Wire) -> bool {
+        let mut state = self.state();
+        let is_due = matches!(wire, Wire::One(_)) && state.in_step_at.elapsed() >= IN_STEP_EVERY;
+        if is_due {
+            state.in_step_at = Instant::now();
+        }
+        is_due
     }
 
     /// Sends one command that names no key to every server that has keys, and returns each one's

@@ -118,6 +118,7 @@ async fn a_server_that_takes_the_connection_and_says_nothing_is_given_up() {
     let (address, spawner): (Address, _) = (url.parse().unwrap(), Spawner::new());
     let looked = timeout(DEADLINE, Relay::survey(&address, &spawner)).await.expect("it ends");
     let why = looked.unwrap_err().to_string();
-    assert!(why.contains("no answer within 1s"), "{why}");
+    // A second for the way to its one address, and one for what is said there.
+    assert!(why.contains("no answer within 2s"), "{why}");
     spawner.drained().await;
 }

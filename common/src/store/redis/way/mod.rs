@@ -91,6 +91,32 @@ fn tcp_settings() -> TcpSettings {
     TcpSettings::default().set_nodelay(true).set_linger_time(Duration::ZERO)
 }
 
+/// A word that nobody else says. Where a reply was swallowed or doubled on the way, each request gets
+/// that of another from then on, and only this one tells.
+pub(super) struct Word(String);
+
+impl Word {
+    pub(super) fn draw() -> Self {
+        Self(format!("leveret-{:016x}", fastrand::u64(..)))
+    }
+
+    /// Returns the command that has it said back.
+    pub(super) fn ping(&self) -> Cmd {
+        let mut ping = cmd("PING");
+        ping.arg(&self.0);
+        ping
+    }
+
+    /// Whether this is its answer; a refusal is taken for one.
+    pub(super) fn is_said_by(&self, answer: &Value) -> bool {
+        match answer {
+            Value::BulkString(said) => said == self.0.as_bytes(),
+            Value::ServerError(_) => true,
+            _ => false,
+        }
+    }
+}
+
 /// What commands are sent over.
 #[derive(Clone)]
 pub(super) enum Wire {
@@ -112,19 +138,13 @@ impl Wire {
     /// Waits for a sign of life, and tells whether it answers what was asked. In a cluster every
     /// primary has to give it, so that a client that does not find its way to a new one is replaced.
     pub(super) async fn is_in_step(&mut self, patience: Duration) -> RedisResult<bool> {
-        // Said back by nobody else: where a reply was swallowed or doubled, each request gets that of
-        // another from then on, and only this one tells.
-        let word = format!("leveret-{:016x}", fastrand::u64(..));
-        let mut ping = cmd("PING");
-        ping.arg(&word);
-        let says_it =
-            |answer: &Value| matches!(answer, Value::BulkString(said) if said == word.as_bytes());
+        let word = Word::draw();
+        let ping = word.ping();
         match self {
             Self::One(connection) => {
                 connection.set_response_timeout(patience);
                 match connection.send_packed_command(&ping).await {
-                    Ok(Value::ServerError(_)) => Ok(true),
-                    Ok(answer) => Ok(says_it(&answer)),
+                    Ok(answer) => Ok(word.is_said_by(&answer)),
                     Err(error) if error.is_io_error() => Err(error),
                     // It refuses, and so it speaks.
                     Err(_) => Ok(true),
@@ -132,7 +152,9 @@ impl Wire {
             }
             Self::Cluster(connection) => {
                 let answers = cluster::ask_each(connection, &ping).await?;
-                Ok(answers.iter().all(|(_, answer)| answer.as_ref().is_ok_and(says_it)))
+                Ok(answers
+                    .iter()
+                    .all(|(_, answer)| answer.as_ref().is_ok_and(|answer| word.is_said_by(answer))))
             }
         }
     }

@@ -101,7 +101,8 @@ step "servers" start_services
 step "cargo fmt" cargo fmt --all --check
 step "cargo clippy" cargo clippy "${features[@]}" --all-targets -- -D warnings
 step "cargo check of parts" check_parts
-step "cargo test" cargo test "${features[@]}"
+# All of it, so that one run tells all that fails.
+step "cargo test" cargo test --no-fail-fast "${features[@]}"
 step "cargo doc" document
 step "the book" build_book
 step "cargo deny" check_dependencies

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
@@ -37,14 +37,21 @@ impl Manager {
 
     /// Returns the next message, or nothing where none comes for so long.
     fn hears_within(&self, patience: Duration) -> Option<String> {
-        self.socket.set_read_timeout(Some(patience)).unwrap();
-        let mut bytes = [0; 4096];
-        match self.socket.recv(&mut bytes) {
-            Ok(length) => Some(String::from_utf8(bytes[..length].to_vec()).unwrap()),
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                None
+        let (began, mut bytes) = (Instant::now(), [0; 4096]);
+        loop {
+            let left = patience.checked_sub(began.elapsed()).filter(|left| !left.is_zero())?;
+            self.socket.set_read_timeout(Some(left)).unwrap();
+            match self.socket.recv(&mut bytes) {
+                Ok(length) => return Some(String::from_utf8(bytes[..length].to_vec()).unwrap()),
+                // A wait with a limit is not taken up again after a signal, such as another test's child's end.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
+                {
+                    return None;
+                }
+                Err(error) => panic!("{error}"),
             }
-            Err(error) => panic!("{error}"),
         }
     }
 

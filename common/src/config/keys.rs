@@ -106,7 +106,7 @@ pub const KEYS: &[Key] = &[
             example: "amqp://user:password@host:5672/vhost",
             slot: |s| &mut s.broker.url,
         },
-        "RabbitMQ with user, password and vhost; absent: the embedded broker.",
+        "RabbitMQ with user, password and vhost; a cluster's nodes with commas between: `host:5672,host:5672`. Absent: the embedded broker.",
     ),
     key(
         "broker.publish_deadline",
@@ -130,7 +130,7 @@ pub const KEYS: &[Key] = &[
         "broker.connect_timeout",
         Some("5s"),
         Form::duration(ms(10), seconds(120), |s| &mut s.broker.connect_timeout),
-        "How long one attempt to connect to RabbitMQ may take.",
+        "How long one attempt to connect to RabbitMQ may take; shared by the nodes of a cluster that are tried.",
     ),
     key(
         "broker.consumer_timeout",

@@ -142,8 +142,14 @@ pub(super) fn check_url<'a>(text: &'a str, schemes: &[&str]) -> Result<&'a str, 
 }
 
 /// What the URLs begin with that name several servers, with commas between.
-const SEVERAL: [&str; 4] =
-    ["redis-cluster://", "rediss-cluster://", "redis-sentinel://", "rediss-sentinel://"];
+const SEVERAL: [&str; 6] = [
+    "amqp://",
+    "amqps://",
+    "redis-cluster://",
+    "rediss-cluster://",
+    "redis-sentinel://",
+    "rediss-sentinel://",
+];
 
 fn check_server(server: &str) -> Result<(), String> {
     // An IPv6 address holds colons of its own, inside brackets.
@@ -180,6 +186,7 @@ mod tests {
             ("amqp://:geheim@host", "amqp://:***@host"),
             ("amqp://leveret@host", "amqp://leveret@host"),
             ("amqp://host:5672/%2f", "amqp://host:5672/%2f"),
+            ("amqp://leveret:geheim@a:1,b/main", "amqp://leveret:***@a:1,b/main"),
             ("amqp://[::1]:5672", "amqp://[::1]:5672"),
             ("amqp://host?password=geheim", "amqp://host?***"),
         ] {
@@ -201,6 +208,8 @@ mod tests {
             ("amqp://u:geheim", "its port is not a number"),
             ("amqp://u:ge/heim@host", "its port is not a number"),
             ("amqp://host:0", "its port is not a number"),
+            ("amqp://u:geheim@a:1,b:0", "its port is not a number"),
+            ("amqp://u:geheim@a,,b", "it names no host"),
             ("amqp://u:geheim@host:70000", "its port is not a number"),
             ("amqp://ho st", "it holds spaces"),
         ] {
@@ -251,7 +260,7 @@ mod tests {
             for (url, schemes) in [
                 (format!("amqp://user:{password}@host:5672/vhost"), AMQP),
                 (format!("redis://:{password}@host/1"), &["redis"]),
-                (format!("amqps://user:{password}@host?heartbeat=5"), AMQP),
+                (format!("amqps://user:{password}@host,host:5671?heartbeat=5"), AMQP),
             ] {
                 let said = SecretUrl::new(&url, schemes)
                     .map_or_else(|error| error, |secret| format!("{secret} {secret:?}"));

@@ -11,6 +11,7 @@ mod delays;
 mod diagnosis;
 mod nonsense;
 mod places;
+mod several;
 mod unrouted;
 mod walking;
 
@@ -51,6 +52,10 @@ use self::nonsense::a_frame_that_never_ends_does_not_keep_its_connection;
 use self::places::{
     a_survey_of_a_hundred_places_answers_in_order_and_leaves_no_channel_behind,
     consuming_dead_letters_hangs_up_no_net_below_the_foreign_door,
+};
+use self::several::{
+    one_of_several_that_answers_is_enough, one_of_several_that_is_away_is_a_risk_and_named,
+    where_none_of_several_answers_each_is_told,
 };
 use self::unrouted::{
     a_key_that_is_no_lane_ends_as_a_dead_letter,
@@ -472,6 +477,9 @@ on_both![
     a_walk_whose_connections_are_killed_loses_no_letter,
     a_task_that_the_broker_returned_too_often_goes_back_to_its_lane,
     a_bare_message_among_the_dead_letters_goes_to_the_normal_lane,
+    one_of_several_that_answers_is_enough,
+    where_none_of_several_answers_each_is_told,
+    one_of_several_that_is_away_is_a_risk_and_named,
 ];
 
 #[tokio::test]

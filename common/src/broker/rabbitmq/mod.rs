@@ -1,7 +1,7 @@
 //! The RabbitMQ broker: quorum queues, confirmed publishes, one channel per lane consumer.
 //!
 //! Read in this order: `topology` (what exists on the server, pure), `declare` (makes it so),
-//! `connection` and `supervisor` (one connection for publishing, one for all else, made again when
+//! `endpoint`, `connection` and `supervisor` (one connection for publishing, one for all else, made again when
 //! lost), `publisher` and `consumer` (what runs on them), `outbox` (the way to the publisher),
 //! `sweeper` (the net below the exchange for other languages), `survey` and `diagnose` (questions that
 //! change nothing), `translate` (a message's two forms), `inlet` (what the client could not read never
@@ -13,6 +13,7 @@ mod connection;
 mod consumer;
 mod declare;
 mod diagnose;
+mod endpoint;
 mod inlet;
 mod outbox;
 mod publisher;
@@ -30,9 +31,10 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use self::connection::{Endpoint, REQUEST_DEADLINE, Role};
+use self::connection::{REQUEST_DEADLINE, Role};
 use self::consumer::PlaceConsumer;
 use self::declare::Declarer;
+use self::endpoint::Endpoint;
 use self::outbox::Outbox;
 use self::publisher::{Publisher, Refused};
 use self::supervisor::Supervisor;
@@ -46,7 +48,7 @@ use crate::spawn::Spawner;
 /// How to reach and use RabbitMQ: `broker.*` of the configuration, where the defaults and limits are.
 #[derive(Clone)]
 pub struct Config {
-    /// `amqp://user:password@host:port/vhost`, or `amqps://`.
+    /// `amqp://user:password@host:port/vhost`, or `amqps://`; a cluster's nodes with commas between.
     pub url: String,
     /// Begins the name of everything declared.
     pub namespace: Namespace,

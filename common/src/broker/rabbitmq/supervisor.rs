@@ -16,7 +16,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::connection::{Connected, Endpoint, REQUEST_DEADLINE, Role};
+use super::connection::{Connected, REQUEST_DEADLINE, Role};
+use super::endpoint::Endpoint;
 use crate::spawn::Spawner;
 use crate::telemetry::names;
 

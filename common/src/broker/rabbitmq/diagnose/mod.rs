@@ -13,6 +13,7 @@ mod permissions;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Confirmation, ErrorKind};
 use tokio::time::{Instant, timeout};
@@ -22,6 +23,7 @@ use self::comparison::Comparison;
 use self::greeting::{Greeting, Standing};
 use self::permissions::{Missing, NO_LANE};
 use super::RabbitMq;
+use super::endpoint::place;
 use super::supervisor::{Link, Supervisor};
 use super::translate::short;
 use crate::diagnose::{Diagnose, Finding, Health};
@@ -47,24 +49,42 @@ impl Diagnose for RabbitMq {
 }
 
 impl RabbitMq {
-    /// Who it is, on a connection of its own.
+    /// Who each of its servers is, on a connection of its own.
     async fn greeted(&self) -> Vec<Finding> {
-        let start = Instant::now();
-        let heard = timeout(PART_DEADLINE, greeting::hear(self.endpoint.uri())).await;
-        let endpoint = &self.endpoint;
-        let why = match heard {
-            Ok(Ok(greeting)) => {
-                let reachable = finding("reachable", Health::Good, format!("{endpoint} answers"));
-                return vec![reachable.took(start.elapsed()), version(&greeting)];
+        let nodes = self.endpoint.nodes();
+        let heard = join_all(nodes.iter().map(async |node| {
+            let start = Instant::now();
+            let heard = timeout(PART_DEADLINE, greeting::hear(node)).await;
+            let greeting = match heard {
+                Ok(greeting) => greeting,
+                Err(_) => Err(format!("no greeting within {PART_DEADLINE:?}")),
+            };
+            (place(node), greeting, start.elapsed())
+        }));
+        let heard = heard.await;
+        // Of a cluster one is enough.
+        let is_there = heard.iter().any(|(_, greeting, _)| greeting.is_ok());
+        let silent = if is_there { Health::Risky } else { Health::Bad };
+        let mut findings = Vec::new();
+        for (place, greeting, took) in heard {
+            // Of several, each is told by its name; as whom we enter is the same for all.
+            let name = if nodes.len() > 1 { place } else { self.endpoint.to_string() };
+            match greeting {
+                Ok(greeting) => {
+                    let found = format!("{name} answers");
+                    findings.push(finding("reachable", Health::Good, found).took(took));
+                    findings.push(version(&greeting));
+                }
+                Err(why) => {
+                    let found = format!("{name}: {why}");
+                    findings.push(finding("reachable", silent, found).took(took).mend(
+                        "Is RabbitMQ running there, are host, port and TLS of broker.url right, is \
+                         there a firewall between?",
+                    ));
+                }
             }
-            Ok(Err(why)) => why,
-            Err(_) => format!("no greeting within {PART_DEADLINE:?}"),
-        };
-        let reachable = finding("reachable", Health::Bad, format!("{endpoint}: {why}"));
-        vec![reachable.took(start.elapsed()).mend(
-            "Is RabbitMQ running there, are host, port and TLS of broker.url right, is there a \
-             firewall between?",
-        )]
+        }
+        findings
     }
 
     /// What can be asked on the connections that are there.
@@ -143,7 +163,7 @@ impl RabbitMq {
     fn permissions(&self, missing: Result<Vec<Missing>, String>, is_narrow: bool) -> Finding {
         let check = "permissions";
         let names = format!("{}.*", self.topology.namespace());
-        let user = &self.endpoint.uri().authority.userinfo.username;
+        let user = &self.endpoint.login().authority.userinfo.username;
         let missing = match missing {
             Ok(missing) => missing,
             Err(why) => {
@@ -169,7 +189,7 @@ impl RabbitMq {
 
     /// Says how a permission is given.
     fn allow(&self, permission: &str, on: &str) -> String {
-        let (uri, names) = (self.endpoint.uri(), format!("^{}\\.", self.topology.namespace()));
+        let (uri, names) = (self.endpoint.login(), format!("^{}\\.", self.topology.namespace()));
         format!(
             "Give {permission} on {on}: `rabbitmqctl set_permissions -p {} {} \"{names}\" \
              \"{names}\" \"{names}\"`, which also takes away what is allowed beside that now",

@@ -73,7 +73,7 @@ conformance_table() {
     for suite in broker store desk; do
         case $suite in
         broker) backends="embedded rabbitmq-3 rabbitmq-4" ;;
-        store) backends="embedded redis-7 redis-8" ;;
+        store) backends="embedded redis-7 redis-8 redis-7-cluster redis-8-cluster redis-7-sentinel redis-8-sentinel" ;;
         desk) backends="embedded rabbitmq-3+redis-7 rabbitmq-4+redis-8" ;;
         esac
         for backend in $backends; do

@@ -31,6 +31,9 @@ missing_packages() {
         command -v chromium >/dev/null || echo chromium
         # What typesets man pages, to look for mistakes in ours.
         command -v groff >/dev/null || echo groff-base
+        # What shows a process a wrong clock, for faults of clocks.
+        compgen -G '/usr/lib*/faketime/libfaketimeMT.so.1' >/dev/null ||
+            compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || echo faketime
         # The examples of the pages are typed as they stand there.
         command -v curl >/dev/null || echo curl
     fi

@@ -21,13 +21,13 @@ limit_seconds=300
 rows=()
 row() { rows+=("$1"$'\t'"$2"$'\t'"$3"$'\t'"$4"$'\t'"$5"$'\t'"$6"); }
 
-row ack-before-record 'ack last' cli test fleet::kill_table::the_kill_table_holds::on_embedded 'not so that the task is over'
-row retry-published-after-ack 'publish, mark, ack' cli test fleet::kill_table::the_kill_table_holds::on_embedded 'not so that the task is over'
-row park-without-publish 'copy before ack' cli test fleet::losses::a_killed_workers_task_is_done_by_the_other_on_rabbitmq_3 'not so that the task is over'
+row ack-before-record 'ack last' loadtest test chaos::on_embedded::a_worker_that_is_killed_anywhere_loses_nothing '[0-9]+ lost: '
+row retry-published-after-ack 'publish, mark, ack' loadtest test chaos::on_embedded::a_worker_that_is_killed_anywhere_loses_nothing '[0-9]+ lost: '
+row park-without-publish 'copy before ack' loadtest test chaos::on_rabbitmq_3::a_worker_that_is_killed_anywhere_loses_nothing '[0-9]+ lost: '
 row refusal-acked 'a refused owner claims again' worker lib settle::journey_tests::a_refused_owner_that_acks_loses_the_task 'lost: '
 row resumed-as-delivered 'an outcome keeps its numbers' worker lib settle::journey_tests::nothing_is_lost_and_every_second_run_is_explained 'lost: Order .* never ran'
 row takeover-without-grace 'everybody speaks first' worker test robbed::an_owner_that_was_not_heard_of_may_speak_before_a_new_worker_takes_over::rabbitmq_3 'its owner lives: one run'
-row bare-setnx 'claims end with their owners' cli test fleet::losses::a_killed_workers_task_is_done_by_the_other_on_rabbitmq_3 'not so that the task is over'
+row bare-setnx 'claims end with their owners' loadtest test chaos::on_rabbitmq_3::a_worker_that_is_killed_anywhere_loses_nothing '[0-9]+ lost: '
 row bare-setnx 'claims end with their owners' worker lib settle::journey_tests::nothing_is_lost_and_every_second_run_is_explained 'lost: |at rest with an open entry'
 row takeover-without-fence 'takeover is compare-and-set' worker lib settle::journey_tests::nothing_is_lost_and_every_second_run_is_explained 'second run|cancel forgotten|lost: '
 row takeover-without-fence 'takeover is compare-and-set' common test conformance::redis_7_keeps_every_promise_of_a_store 'of_two_takeovers_one_wins: '
@@ -68,7 +68,7 @@ start_services() {
 
 # Writes $work/programs: folder, kind of target and path of each test program.
 build() {
-    local packages=(-p leveret-common -p leveret-producer -p leveret-beat -p leveret-worker -p leveret-outbox -p leveret)
+    local packages=(-p leveret-common -p leveret-producer -p leveret-beat -p leveret-worker -p leveret-outbox -p leveret -p leveret-loadtest)
     local part='s/.*"package_id":"[^"]*\/\([^/"#]*\)#[^"]*".*"kind":\["\([a-z]*\)"\].*"executable":"\([^"]*\)".*/\1 \2 \3/p'
     say "building the tests with the feature sabotage"
     cargo test --no-run --message-format json --target-dir "${CARGO_TARGET_DIR:-target}/sabotage" \

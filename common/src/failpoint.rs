@@ -3,6 +3,9 @@
 //! Compiled to nothing without the feature `failpoints`, which no release build has. With it, the
 //! environment variable `FAILPOINTS` of a child process chooses: `settle.decided=return` aborts
 //! the process there, as `kill -9` would; `settle.decided=2*off->return` does so the third time.
+//! A few give a [`number`] in the place of a fixed one: with `envelope.version=return(2)` a process is
+//! one of a newer version, for a rolling upgrade, and `intake.deploy_window=return(5000)` shortens the
+//! ten minutes of a deploy.
 
 /// Whether failpoints are compiled in.
 pub const COMPILED_IN: bool = cfg!(feature = "failpoints");
@@ -17,6 +20,22 @@ pub fn pass(name: &str) {
 #[cfg(not(feature = "failpoints"))]
 #[inline(always)]
 pub const fn pass(_name: &str) {}
+
+/// Returns the number that a test has given in the place of a fixed one; nothing where none did.
+#[cfg(feature = "failpoints")]
+#[must_use]
+pub fn number(name: &str) -> Option<u64> {
+    fail::fail_point!(name, |given| given.and_then(|given| given.parse().ok()));
+    None
+}
+
+/// Returns nothing: failpoints are not compiled in.
+#[cfg(not(feature = "failpoints"))]
+#[inline(always)]
+#[must_use]
+pub const fn number(_name: &str) -> Option<u64> {
+    None
+}
 
 /// Reads `FAILPOINTS`, once at the start of a process.
 #[cfg(feature = "failpoints")]

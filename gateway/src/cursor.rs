@@ -23,6 +23,8 @@ pub(crate) fn read(text: &str) -> Option<Behind> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -31,6 +33,37 @@ mod tests {
         assert_eq!(read(&write(&place)), Some(place));
         for bad in ["", "7", "é", &"é".repeat(24), &"g".repeat(48), &"A".repeat(48)] {
             assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+
+    fn any_place() -> impl Strategy<Value = Behind> {
+        (any::<u64>(), any::<u128>()).prop_map(|(died_at, id)| Behind {
+            died_at: Millis(died_at),
+            id: format!("{id:032x}").parse().unwrap(),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_place_is_read_back(place in any_place()) {
+            prop_assert_eq!(read(&write(&place)), Some(place));
+        }
+
+        #[test]
+        fn a_text_is_the_place_that_was_written_so_or_none(
+            text in prop_oneof!["[0-9a-f]{48}", "[0-9a-fA-F]{46,50}", ".{0,60}", "[0-9a-fé]{44,48}"],
+        ) {
+            if let Some(place) = read(&text) {
+                prop_assert_eq!(write(&place), text);
+            }
+        }
+
+        #[test]
+        fn a_place_that_was_changed_is_not_the_same(place in any_place(), at in 0..48_usize, to: char) {
+            let mut text: Vec<char> = write(&place).chars().collect();
+            prop_assume!(text[at] != to);
+            text[at] = to;
+            prop_assert_ne!(read(&text.into_iter().collect::<String>()), Some(place));
         }
     }
 }

@@ -23,9 +23,15 @@ pub enum Error {
     #[error(
         "{} has to be built with failpoints, and leveret-test-trouble beside it: {}",
         .0.display(),
-        crate::fleet::program::BUILD
+        crate::fleet::program::how_to_build(.0)
     )]
     NoFailpoints(PathBuf),
+    /// What shows processes a wrong clock is not installed.
+    #[error(
+        "libfaketime is missing, which shows processes a wrong clock: install Debian's package \
+         faketime, as in `apt-get install faketime`, or build it and put it into /usr/local/lib/faketime"
+    )]
+    NoFaketime,
     /// A server of the run's own could not be had, or failed.
     #[error(transparent)]
     Node(#[from] leveret_nodes::Error),

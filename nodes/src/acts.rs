@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::broker::{Alarm, Broker, DISK_LIMIT, QueueState};
 use crate::error::Error;
 
-/// The expression that lists the queues.
+/// The expression that lists the queues whose names begin with `Prefix`.
 const QUEUES: &str = include_str!("queues.erl");
 
 impl Broker {
@@ -84,7 +84,18 @@ impl Broker {
     /// # Cancel safety
     /// Safe: it only looks.
     pub async fn queues(&self) -> Result<Vec<QueueState>, Error> {
-        let listed = self.ask(QUEUES).await?;
+        self.queues_of("").await
+    }
+
+    /// Returns what each queue holds now whose name begins so, by the word of its leader.
+    ///
+    /// # Errors
+    /// When the broker, or the leader of a queue, does not answer.
+    ///
+    /// # Cancel safety
+    /// Safe: it only looks.
+    pub async fn queues_of(&self, prefix: &str) -> Result<Vec<QueueState>, Error> {
+        let listed = self.ask(&format!("Prefix = {},\n{QUEUES}", quoted(prefix))).await?;
         let read = |line: &str| {
             let mut parts = line.split('\t');
             let name = parts.next()?.to_owned();

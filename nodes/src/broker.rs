@@ -3,6 +3,7 @@
 //! Responsible for its life and for asking it what it holds; what is declared in it is its users'
 //! matter. Several may be on one machine: each has ports, a folder and a name service of its own.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -10,12 +11,19 @@ use nix::sys::signal::Signal;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
+use crate::disk::Disk;
 use crate::error::{Error, while_doing};
+use crate::names::{self, Registration};
 use crate::server::{PATIENCE, Server, folder, free_ports, script};
 use crate::{Generation, door};
 
 /// What it may take of the disk's last space before its alarm, where none is raised on purpose.
 pub(crate) const DISK_LIMIT: &str = "50MB";
+/// What nodes know one another by; where it is absent each makes one of its own.
+const COOKIE: &str = ".erlang.cookie";
+
+/// The same where the disk is to be truly full before anybody says so.
+const NO_LIMIT: &str = "1";
 
 /// What stops publishers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,10 +62,23 @@ impl QueueState {
 
 /// The ports of a broker: of AMQP, between Erlang's nodes, and of Erlang's name service.
 #[derive(Debug, Clone, Copy)]
-struct Ports {
-    amqp: u16,
-    distribution: u16,
-    names: u16,
+pub(crate) struct Ports {
+    pub(crate) amqp: u16,
+    pub(crate) distribution: u16,
+    pub(crate) names: u16,
+}
+
+impl Ports {
+    /// Returns three that are free now.
+    pub(crate) fn free() -> Result<Self, Error> {
+        let [amqp, distribution, names] = free_ports()?;
+        Ok(Self { amqp, distribution, names })
+    }
+
+    /// Names the node that listens there.
+    pub(crate) fn node(self, generation: Generation) -> String {
+        format!("leveret{}-{}@localhost", generation.number(), self.amqp)
+    }
 }
 
 /// A broker that only this run knows; it ends with the value.
@@ -67,8 +88,22 @@ pub struct Broker {
     // In this order: a broker says at its end to its name service that it is gone, and both write
     // to the folder.
     server: Server,
+    _others: Vec<Registration>,
     _names: Server,
+    disk: Option<Disk>,
     folder: TempDir,
+}
+
+/// Where a broker writes.
+struct Place {
+    folder: TempDir,
+    disk: Option<Disk>,
+}
+
+impl Place {
+    fn free() -> Result<Self, Error> {
+        Ok(Self { folder: folder()?, disk: None })
+    }
 }
 
 impl Broker {
@@ -91,12 +126,48 @@ impl Broker {
     /// # Cancel safety
     /// As [`Self::start`].
     pub async fn start_with(generation: Generation, settings: &str) -> Result<Self, Error> {
+        Self::start_in(generation, Ports::free()?, settings, &[], Place::free()?).await
+    }
+
+    /// Starts a broker with all that it writes on a disk of so many MiB, which its alarm lets it fill to the end.
+    ///
+    /// # Errors
+    /// As [`Self::start`]; [`Error::NoMount`] where such a disk cannot be had.
+    ///
+    /// # Cancel safety
+    /// As [`Self::start`].
+    pub async fn start_on_small_disk(
+        generation: Generation,
+        settings: &str,
+        mebibytes: u32,
+    ) -> Result<Self, Error> {
         let folder = folder()?;
-        let [amqp, distribution, names] = free_ports()?;
-        let ports = Ports { amqp, distribution, names };
+        let disk = Some(Disk::mount(folder.path(), mebibytes)?);
+        Self::start_in(generation, Ports::free()?, settings, &[], Place { folder, disk }).await
+    }
+
+    /// Starts a broker on these ports that finds each of `others`, a node's name, at a port.
+    pub(crate) async fn start_among(
+        generation: Generation,
+        ports: Ports,
+        settings: &str,
+        others: &[(String, u16)],
+    ) -> Result<Self, Error> {
+        Self::start_in(generation, ports, settings, others, Place::free()?).await
+    }
+
+    async fn start_in(
+        generation: Generation,
+        ports: Ports,
+        settings: &str,
+        others: &[(String, u16)],
+        Place { folder, disk }: Place,
+    ) -> Result<Self, Error> {
+        let limit = if disk.is_some() { NO_LIMIT } else { DISK_LIMIT };
         let conf = format!(
-            "listeners.tcp.1 = 127.0.0.1:{amqp}\n\
-             disk_free_limit.absolute = {DISK_LIMIT}\n{settings}\n"
+            "listeners.tcp.1 = 127.0.0.1:{}\n\
+             disk_free_limit.absolute = {limit}\n{settings}\n",
+            ports.amqp
         );
         let write = |name: &str, text: &str| {
             let path = folder.path().join(name);
@@ -104,9 +175,15 @@ impl Broker {
         };
         write("rabbitmq.conf", &conf)?;
         write("plugins", "[].")?;
+        if !others.is_empty() {
+            write(COOKIE, "nodesofonetest")?;
+            let private = std::fs::Permissions::from_mode(0o400);
+            std::fs::set_permissions(folder.path().join(COOKIE), private)
+                .map_err(while_doing("make a cookie private"))?;
+        }
         // It writes no process id: the group of the script is all there is of it.
-        let epmd =
-            program(generation, folder.path(), ports, &["epmd", "-port", &names.to_string()]);
+        let port = ports.names.to_string();
+        let epmd = program(generation, folder.path(), ports, &["epmd", "-port", &port]);
         let mut names = Server::start(
             "epmd",
             generation,
@@ -116,9 +193,12 @@ impl Broker {
         )?;
         // A broker that finds none starts one by itself, which nobody would end.
         names.takes_connections(ports.names).await?;
+        let others = others.iter().map(|(node, port)| names::register(ports.names, node, *port));
+        let others = others.collect::<Result<_, _>>()?;
         let server = launch(generation, folder.path(), ports)?;
-        let mut broker = Self { generation, ports, server, _names: names, folder };
-        broker.server.takes_connections(amqp).await?;
+        let mut broker =
+            Self { generation, ports, server, _others: others, _names: names, disk, folder };
+        broker.server.takes_connections(ports.amqp).await?;
         Ok(broker)
     }
 
@@ -140,6 +220,12 @@ impl Broker {
         self.ports.amqp
     }
 
+    /// Returns what it is called among Erlang's nodes.
+    #[must_use]
+    pub fn node(&self) -> String {
+        self.ports.node(self.generation)
+    }
+
     /// Returns the id of its process.
     ///
     /// # Errors
@@ -154,9 +240,15 @@ impl Broker {
         self.folder.path()
     }
 
+    /// Returns the small disk that it is on, where it is on one.
+    #[must_use]
+    pub const fn disk(&self) -> Option<&Disk> {
+        self.disk.as_ref()
+    }
+
     /// Returns where it keeps the register of its quorum queues.
     pub(crate) fn register(&self) -> PathBuf {
-        let name = format!("leveret{}-{}@localhost", self.generation.number(), self.ports.amqp);
+        let name = self.node();
         let quorum = self.folder.path().join("db").join(&name).join("quorum");
         quorum.join(name).join("names.dets")
     }

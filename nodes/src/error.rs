@@ -20,6 +20,12 @@ pub enum Error {
         .0.number()
     )]
     NotHere(Generation),
+    /// Nothing may be mounted here.
+    #[error(
+        "a small disk cannot be mounted at {}: that takes root, or a sudo that asks nothing",
+        .0.display()
+    )]
+    NoMount(std::path::PathBuf),
     /// A server did not do what it has to.
     #[error("{server} {what}")]
     Unexpected {

@@ -1,23 +1,31 @@
 //! Servers of a test's own: RabbitMQ and Redis of both generations, which may be killed, stopped,
 //! paused, emptied and started again.
 //!
-//! Nobody else uses them, and they end with the value. Read [`broker`] and [`store`] first; [`wire`] is a
-//! bare connection to any Redis. `scripts/services.sh` knows where each generation is on this machine.
+//! Nobody else uses them, and they end with the value. Read [`broker`] and [`store`] first; [`cluster`] is several
+//! brokers that are one, [`wire`] a bare connection to any Redis. `scripts/services.sh` knows where each generation is on this machine.
 //! It knows nothing of Leveret, so that the tests of each crate can use it. Guards that no process is
 //! signalled that was not started here: a process id alone is never believed, the command line has to
 //! name the port too.
 
 mod acts;
 pub mod broker;
+pub mod cluster;
+pub mod disk;
 mod door;
 mod error;
+mod names;
+mod sentinel;
 mod server;
 mod skip;
 pub mod store;
 pub mod wire;
 
 pub use self::broker::{Alarm, Broker, QueueState};
+pub use self::cluster::{Cluster, Seats};
+pub use self::disk::Disk;
 pub use self::error::Error;
+pub use self::sentinel::Sentinel;
+pub use self::server::free_port;
 pub use self::skip::or_skip;
 pub use self::store::Store;
 pub use self::wire::{Connection, Reply};

@@ -1,5 +1,9 @@
-%% Each queue of the broker as its leader has it now, one line each: name, ready, unacked, on its
-%% way to another queue, consumers, and the number of the last change that it has applied.
+%% Each queue whose name begins with Prefix as its leader has it now, one line each: name, ready, unacked,
+%% on its way to another queue, consumers, and the number of the last change that it has applied.
+IsOurs = fun(Queue) ->
+    {resource, _, queue, Name} = amqqueue:get_name(Queue),
+    binary:longest_common_prefix([Name, Prefix]) =:= byte_size(Prefix)
+end,
 Line = fun(Name, Numbers) ->
     [Name, [["\t", integer_to_binary(Number)] || Number <- Numbers], "\n"]
 end,
@@ -22,4 +26,4 @@ Describe = fun(Queue) ->
             Line(Name, [Ready, Unacked, 0, Consumers, 0])
     end
 end,
-iolist_to_binary([Describe(Queue) || Queue <- rabbit_amqqueue:list()]).
+iolist_to_binary([Describe(Queue) || Queue <- rabbit_amqqueue:list(), IsOurs(Queue)]).

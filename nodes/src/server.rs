@@ -39,6 +39,14 @@ pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N], Error> {
     ports.try_into().map_err(|_| Error::unexpected("this machine", "has no free port for a server"))
 }
 
+/// Returns a port that is free now, such as for the bus of a cluster's node.
+///
+/// # Errors
+/// Where none is.
+pub fn free_port() -> Result<u16, Error> {
+    free_ports().map(|[port]| port)
+}
+
 /// Makes the folder of a server.
 pub(crate) fn folder() -> Result<TempDir, Error> {
     // Short: the path of a socket in it may have 107 bytes.

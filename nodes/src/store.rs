@@ -8,12 +8,12 @@ use std::process::Command;
 
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
-use tokio::task::spawn_blocking;
 
 use crate::Generation;
+use crate::disk::Disk;
 use crate::error::Error;
 use crate::server::{Server, folder, free_ports, remove, script};
-use crate::wire::{Connection, Reply};
+use crate::wire::{Reply, ask};
 
 /// A store that only this run knows; it ends with the value.
 pub struct Store {
@@ -21,6 +21,7 @@ pub struct Store {
     port: u16,
     arguments: Vec<String>,
     server: Server,
+    disk: Option<Disk>,
     folder: TempDir,
 }
 
@@ -44,7 +45,32 @@ impl Store {
     /// # Cancel safety
     /// As [`Self::start`].
     pub async fn start_with(generation: Generation, arguments: &[&str]) -> Result<Self, Error> {
+        Self::start_in(generation, arguments, folder()?, None).await
+    }
+
+    /// Starts a store with all that it writes on a disk of so many MiB.
+    ///
+    /// # Errors
+    /// As [`Self::start`]; [`Error::NoMount`] where such a disk cannot be had.
+    ///
+    /// # Cancel safety
+    /// As [`Self::start`].
+    pub async fn start_on_small_disk(
+        generation: Generation,
+        arguments: &[&str],
+        mebibytes: u32,
+    ) -> Result<Self, Error> {
         let folder = folder()?;
+        let disk = Disk::mount(folder.path(), mebibytes)?;
+        Self::start_in(generation, arguments, folder, Some(disk)).await
+    }
+
+    async fn start_in(
+        generation: Generation,
+        arguments: &[&str],
+        folder: TempDir,
+        disk: Option<Disk>,
+    ) -> Result<Self, Error> {
         let [port] = free_ports()?;
         let listen = port.to_string();
         let own = [
@@ -61,7 +87,7 @@ impl Store {
         let arguments: Vec<String> =
             own.as_flattened().iter().chain(arguments).map(|&word| word.to_owned()).collect();
         let server = launch(generation, folder.path(), port, &arguments)?;
-        let mut store = Self { generation, port, arguments, server, folder };
+        let mut store = Self { generation, port, arguments, server, disk, folder };
         store.wait_until_up().await?;
         Ok(store)
     }
@@ -84,6 +110,12 @@ impl Store {
         self.port
     }
 
+    /// Returns the small disk that it is on, where it is on one.
+    #[must_use]
+    pub const fn disk(&self) -> Option<&Disk> {
+        self.disk.as_ref()
+    }
+
     /// Returns the id of its process.
     ///
     /// # Errors
@@ -100,10 +132,7 @@ impl Store {
     /// # Cancel safety
     /// The command may be performed all the same.
     pub async fn ask(&self, words: &[&str]) -> Result<Reply, Error> {
-        let url = self.url();
-        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
-        let asked = spawn_blocking(move || Connection::open(&url)?.ask(&words)).await;
-        asked.unwrap_or_else(|error| Err(Error::unexpected("Redis", error.to_string())))
+        ask("Redis", self.port, words).await
     }
 
     /// Ends it as a crash does, and waits until it is gone.

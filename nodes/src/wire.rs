@@ -7,6 +7,8 @@ use std::io::{BufRead, BufReader, Error as Failure, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use tokio::task::spawn_blocking;
+
 use crate::error::{Error, while_doing};
 
 /// How long a server may think about an answer.
@@ -114,4 +116,11 @@ impl Connection {
     fn list(&mut self, length: usize) -> Result<Reply, Failure> {
         (0..length).map(|_| self.reply()).collect::<Result<_, _>>().map(Reply::List)
     }
+}
+
+/// Asks whoever listens at a port of this machine, over a connection of its own, without blocking.
+pub(crate) async fn ask(server: &str, port: u16, words: &[&str]) -> Result<Reply, Error> {
+    let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+    let asked = spawn_blocking(move || Connection::open(&format!("127.0.0.1:{port}"))?.ask(&words));
+    asked.await.unwrap_or_else(|error| Err(Error::unexpected(server, error.to_string())))
 }

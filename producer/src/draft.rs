@@ -9,13 +9,12 @@ use bytes::Bytes;
 use leveret_common::broker::{Destination, Publish};
 use leveret_common::clock::Millis;
 use leveret_common::duration;
-use leveret_common::envelope::Envelope;
 use leveret_common::envelope::header::{MAX_MAX_ATTEMPTS, MAX_TAG, MAX_TAG_NAME, MAX_TAGS};
+use leveret_common::envelope::{Envelope, check_json};
 use leveret_common::id::TaskId;
 use leveret_common::name::{KindName, Lane, Namespace, QueueName};
 use leveret_common::shape::{Misfit, Shapes};
 use leveret_common::store::{self, Enqueued, TaskState};
-use serde::de::IgnoredAny;
 use uuid::Uuid;
 
 use crate::error::{EnqueueError, Problem, Problems};
@@ -265,9 +264,9 @@ fn check_limits(request: &Request, problems: &mut Vec<Problem>) {
 fn args(args: Args, problems: &mut Vec<Problem>) -> Option<Bytes> {
     let why = match args {
         Args::Written(json) => return Some(json),
-        Args::Given(json) => match serde_json::from_slice::<IgnoredAny>(&json) {
-            Ok(_) => return Some(json),
-            Err(error) => format!("they are not JSON: {error}"),
+        Args::Given(json) => match check_json(&json) {
+            Ok(()) => return Some(json),
+            Err(why) => format!("they are not JSON: {why}"),
         },
         Args::Failed(why) => format!("they cannot be written as JSON: {why}"),
     };
@@ -355,6 +354,13 @@ mod tests {
         fields.sort_unstable();
         let all = ["args", "at", "id", "kind", "max_attempts", "queue", "tags", "timeout"];
         assert_eq!(fields, all, "{found:?}");
+    }
+
+    #[test]
+    fn args_that_are_no_utf_8_are_no_json() {
+        let found = problems(Request::from_json("a", b"\"\xff\"".as_slice()));
+        assert_eq!(found[0].0, "args");
+        assert!(found[0].1.contains("invalid utf-8"), "{found:?}");
     }
 
     #[test]

@@ -14,8 +14,8 @@ use super::run::Run;
 
 /// How often a beat is announced.
 const EVERY: Duration = Duration::from_secs(2);
-/// How long that stands.
-const TTL: Duration = Duration::from_secs(10);
+/// How long what a beat says of itself stands: 10 s. One that lives has spoken since.
+pub const ANNOUNCED_FOR: Duration = Duration::from_secs(10);
 /// Every how many announcements to look at the other beats.
 const LOOK_EVERY: u32 = 5;
 
@@ -57,7 +57,7 @@ impl Run {
         let schedules = self.backend.schedules.clone();
         self.jobs.start(async move {
             let announced = async {
-                within(schedules.announce(&info, TTL)).await?;
+                within(schedules.announce(&info, ANNOUNCED_FOR)).await?;
                 if looks { within(schedules.beats()).await.map(Some) } else { Ok(None) }
             };
             Event::Announced(announced.await)

@@ -34,6 +34,7 @@ mod status;
 mod steps;
 mod teller;
 
+pub use self::announcing::ANNOUNCED_FOR;
 pub use self::beat::{Beat, Reloader};
 pub use self::config::{Config, LONGEST_LEAD, SHORTEST_LEASE};
 pub use self::filed::{FileError, Filed};

@@ -126,6 +126,7 @@ impl World {
             url: host.url,
             namespace: namespace.clone(),
             publish_deadline: Duration::from_secs(15),
+            new_queue: Duration::ZERO,
             publish_window: 256,
             heartbeat: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),

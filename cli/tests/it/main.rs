@@ -24,7 +24,6 @@ mod examples;
 mod explain;
 mod fake;
 mod features;
-mod fleet;
 mod home;
 mod kinds;
 mod letters;

@@ -1,5 +1,6 @@
 //! A program whose handler misbehaves as its args say: it blocks its thread, panics, ends the process, overflows its
-//! stack, never comes back. Only `leveret-loadtest` starts it.
+//! stack, never comes back, or fails at first and wants to be tried again at one instant. Only `leveret-loadtest`
+//! starts it.
 //!
 //! Each run is written into the journal that the args name: a line when it begins, one when it ends well.
 
@@ -9,7 +10,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use leveret::Program;
-use leveret::common::clock::Clock;
+use leveret::common::clock::{Clock, Millis};
 use leveret::prelude::*;
 use leveret::worker::handler::Execution;
 use serde::Deserialize;
@@ -25,6 +26,7 @@ enum How {
     Exit,
     Overflow,
     Deadlock,
+    Later,
 }
 
 #[derive(Debug, Deserialize)]
@@ -38,6 +40,9 @@ struct Order {
     /// How many workers it kills before it behaves.
     #[serde(default)]
     kills: u32,
+    /// When a failed one is due again, in milliseconds since 1970.
+    #[serde(default)]
+    due: u64,
 }
 
 async fn trouble(order: Order, run: Execution) -> Result<(), TaskError> {
@@ -46,13 +51,23 @@ async fn trouble(order: Order, run: Execution) -> Result<(), TaskError> {
     match order.how {
         How::Block => block(Duration::from_millis(order.millis)),
         How::Panic if is_first => burst(),
+        How::Later if is_first => {
+            let after = Millis(order.due).since(SystemClock.now());
+            return Err(TaskError::retry_in(after, "it is told to come again"));
+        }
         How::Deadlock if is_first => std::future::pending().await,
         How::Abort if run.crashes < order.kills => std::process::abort(),
         How::Exit if run.crashes < order.kills => leave(),
         How::Overflow if run.crashes < order.kills => {
             fall(run.fence.0);
         }
-        How::Fine | How::Panic | How::Deadlock | How::Abort | How::Exit | How::Overflow => {
+        How::Fine
+        | How::Panic
+        | How::Deadlock
+        | How::Abort
+        | How::Exit
+        | How::Overflow
+        | How::Later => {
             tokio::time::sleep(Duration::from_millis(order.millis)).await;
         }
     }

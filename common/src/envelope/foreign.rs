@@ -48,6 +48,10 @@ impl Foreign {
 /// our own stays as it is. What the broker wrote on it stays readable.
 #[must_use]
 pub fn naturalise(namespace: &Namespace, mut wire: Wire) -> Wire {
+    // Part of it is missing, and our words for what is left would not say so.
+    if wire.headers.contains_key(header::UNREADABLE) {
+        return wire;
+    }
     let Some(dialect) = dialect_of(&wire) else { return wire };
     match dialect.decode(namespace, &wire) {
         Ok(Decoded::Task(envelope) | Decoded::Nameless(envelope)) => {

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 pub use self::foreign::{CELERY_REPLY, Foreign, naturalise, wanted_class};
-pub use self::native::cut;
+pub use self::native::{check_json, cut};
 pub use self::reason::{DeadReason, UnknownReason};
 pub use self::wire::{HeaderValue, Headers, Wire, headers_size};
 use crate::clock::Millis;

@@ -174,16 +174,34 @@ impl Wire {
         }
     }
 
-    /// Keeps only headers that may be sent: `lv-*` and trace context, within the limits.
+    /// Keeps only headers that may be sent: `lv-*` and trace context, within the limits. Where one of
+    /// ours is left out that way, the message says so and stays unreadable: without it, it may be another
+    /// task than the one that was sent.
     ///
     /// For messages that cannot be decoded; a decoded one is written anew and is clean by itself.
     pub fn keep_ours(&mut self) {
         self.drop_foreign();
         self.priority = None;
-        self.headers.retain(|_, value| value.size() <= header::MAX_EXTRA_BYTES);
+        let mut missed = None;
+        let mut miss = |name: &str| {
+            if name.starts_with("lv-") && missed.is_none() {
+                missed = Some(format!("header {name} is too large to be kept with a dead letter"));
+            }
+        };
+        self.headers.retain(|name, value| {
+            let fits = value.size() <= header::MAX_EXTRA_BYTES;
+            if !fits {
+                miss(name);
+            }
+            fits
+        });
         // Together they must fit a frame with room to spare; half of them would mislead.
         if headers_size(&self.headers) > MAX_KEPT {
-            self.headers.clear();
+            self.headers.keys().for_each(|name| miss(name));
+            self.headers.retain(|name, _| name == header::UNREADABLE);
+        }
+        if let Some(why) = missed {
+            self.headers.entry(header::UNREADABLE.to_owned()).or_insert_with(|| why.into());
         }
     }
 }

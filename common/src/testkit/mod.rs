@@ -15,6 +15,7 @@
 
 pub mod broker;
 pub mod desk;
+pub mod malformed;
 mod management;
 pub mod raw;
 pub mod services;

@@ -70,6 +70,12 @@ impl Properties {
         self.octets("headers", &block(b'F', &entries.concat())[1..])
     }
 
+    /// Whether a property of this name is set.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        PROPERTIES.iter().zip(&self.0).any(|(known, octets)| *known == name && octets.is_some())
+    }
+
     fn written(&self) -> Vec<u8> {
         let places =
             self.0.iter().enumerate().filter_map(|(at, octets)| Some((at, octets.as_ref()?)));

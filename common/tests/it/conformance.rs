@@ -110,6 +110,7 @@ async fn open_rabbitmq(
         url: host.url,
         namespace,
         publish_deadline: Duration::from_secs(15),
+        new_queue: Duration::ZERO,
         publish_window: 256,
         heartbeat: Duration::from_secs(10),
         connect_timeout: Duration::from_secs(10),

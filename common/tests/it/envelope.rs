@@ -122,6 +122,17 @@ golden_files! {
 }
 
 #[test]
+fn a_body_that_is_no_utf_8_is_malformed_also_where_only_a_text_in_it_is_none() {
+    for body in [b"\"\xff\xfe\"".as_slice(), b"{\"a\": \"\xc3(\"}"] {
+        let wire =
+            Wire { kind: Some("a".to_owned()), body: Bytes::from_static(body), ..Wire::default() };
+        let error = decode(&Namespace::default(), &wire).unwrap_err();
+        assert_eq!(error.reason, DeadReason::Malformed);
+        assert!(error.why.contains("invalid utf-8"), "{}", error.why);
+    }
+}
+
+#[test]
 fn a_body_nested_a_hundred_thousand_deep_is_malformed_and_not_an_overflow() {
     for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
         let deep = format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
@@ -139,15 +150,41 @@ fn a_message_of_which_a_part_is_missing_is_malformed_in_every_dialect_and_versio
         vec![("task", "demo.echo".into()), ("id", "x".into())],
         vec![],
     ] {
-        let mut wire = Wire { kind: Some("a".to_owned()), body: "1".into(), ..Wire::default() };
+        let body = "[[1], {}, {}]".into();
+        let mut wire = Wire { kind: Some("a".to_owned()), body, ..Wire::default() };
+        wire.content_type = Some("application/json".to_owned());
         wire.headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         wire.headers.insert(header::UNREADABLE.to_owned(), "property type is cut short".into());
         let error = decode(&Namespace::default(), &wire).unwrap_err();
         assert_eq!(error.reason, DeadReason::Malformed);
         assert_eq!(error.why, "property type is cut short");
+        // So is what is made of it by whoever copies only headers of ours.
+        let ours = naturalise(&Namespace::default(), wire.clone());
+        assert_eq!(decode(&Namespace::default(), &ours).unwrap_err().why, error.why);
         // So is its letter, once it is replayed.
         wire.keep_ours();
         assert_eq!(decode(&Namespace::default(), &wire).unwrap_err().why, error.why);
+    }
+}
+
+#[test]
+fn a_letter_that_lost_a_header_of_ours_for_its_size_is_no_task_when_it_is_replayed() {
+    let large = |len: usize| HeaderValue::Text("7".repeat(len));
+    let many = (0..6).map(|n| (format!("lv-x{n}"), large(header::MAX_EXTRA_BYTES - 100)));
+    for (headers, is_missed) in [
+        (vec![("lv-not-before".to_owned(), large(header::MAX_EXTRA_BYTES))], true),
+        (many.collect(), true),
+        (vec![("traceparent".to_owned(), large(header::MAX_EXTRA_BYTES))], false),
+    ] {
+        let mut wire = Wire { kind: Some("a".to_owned()), body: "1".into(), ..Wire::default() };
+        wire.message_id = Some("0192f0c0-0000-7000-8000-000000000001".to_owned());
+        wire.headers = headers.into_iter().collect();
+        wire.keep_ours();
+        let replayed = decode(&Namespace::default(), &wire);
+        assert_eq!(replayed.is_err(), is_missed, "{:?}", wire.headers);
+        if let Err(error) = replayed {
+            assert!(error.why.contains("too large to be kept"), "{error}");
+        }
     }
 }
 

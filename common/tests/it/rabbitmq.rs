@@ -12,6 +12,7 @@ mod diagnosis;
 mod nonsense;
 mod places;
 mod several;
+mod unfinished;
 mod unrouted;
 mod walking;
 
@@ -85,6 +86,7 @@ fn config(url: &str, namespace: &Namespace) -> Config {
         url: url.to_owned(),
         namespace: namespace.clone(),
         publish_deadline: Duration::from_secs(10),
+        new_queue: Duration::ZERO,
         publish_window: 256,
         heartbeat: Duration::from_secs(10),
         receives: true,

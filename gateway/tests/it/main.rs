@@ -8,6 +8,7 @@
     reason = "tests fail by panicking, and say what they skip"
 )]
 
+mod any_text;
 mod ask;
 mod batch;
 mod bulk;

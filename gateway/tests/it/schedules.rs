@@ -20,6 +20,7 @@ everywhere! {
     a_change_names_the_revision_that_it_was_made_from,
     what_a_file_or_a_program_says_is_not_changed_here,
     any_schedule_is_paused_and_resumed,
+    a_schedule_that_a_clock_ahead_has_put_in_tells_until_when_it_waits,
     a_task_is_put_in_now_once_under_its_key,
     a_range_is_backfilled_once_under_its_key,
     occurrences_are_shown_with_their_tasks_and_their_lateness,
@@ -192,6 +193,27 @@ async fn any_schedule_is_paused_and_resumed(world: World) {
         let resumed = world.order(&path("resume"), json!({}), 200).await;
         assert_eq!(resumed["was_paused"], false);
     }
+}
+
+async fn a_schedule_that_a_clock_ahead_has_put_in_tells_until_when_it_waits(world: World) {
+    let entry = keep(&world, "of.file", of_file()).await;
+    let shown = world.ask("/v1/schedules/of.file").await;
+    assert!(shown["next"]["due"].is_string() && shown.get("warnings").is_none(), "{shown}");
+    let months = Duration::from_secs(90 * 86_400);
+    let through = world.backend.clock.now().after(months);
+    let to = Position { seq: 1, epoch: 7, through, queued: None, previous: None };
+    let advance = Advance { name: entry.name, expected: Some(0), to, occurrences: Vec::new() };
+    let advanced = world.backend.schedules.advance(&[advance]).await.unwrap();
+    assert_eq!(advanced, [Advanced::Moved]);
+
+    let shown = world.ask("/v1/schedules/of.file").await;
+    let due = shown["next"]["due"].as_str().unwrap();
+    let due = chrono::DateTime::parse_from_rfc3339(due).unwrap().timestamp_millis();
+    assert!(u64::try_from(due).unwrap() > through.0, "{shown}");
+    assert!(shown["warnings"][0].as_str().unwrap().contains("clock was ahead"), "{shown}");
+    let told = world.ask("/v1/doctor").await;
+    let findings = told["findings"].as_array().unwrap();
+    assert!(findings.iter().any(|finding| finding["check"] == "ahead"), "{told}");
 }
 
 async fn a_task_is_put_in_now_once_under_its_key(world: World) {

@@ -16,7 +16,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
 
-pub use self::row::{Play, Row};
+pub use self::row::{Lent, Play, Row};
 pub use self::stage::{Cast, Plan, Proxied, Stage};
 use crate::error::{Error, while_doing};
 use crate::ground::On;
@@ -87,6 +87,19 @@ impl Default for Length {
     }
 }
 
+/// How one play is made.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// On which backend.
+    pub on: On,
+    /// What chance goes by.
+    pub seed: u64,
+    /// How long it lasts.
+    pub length: Length,
+    /// A broker that several plays share, where it does not start its own.
+    pub lent: Option<Lent>,
+}
+
 impl Playbill {
     const fn length(&self) -> Length {
         Length { minutes: self.minutes, is_full: self.is_full }
@@ -122,7 +135,8 @@ impl Playbill {
             for on in backends {
                 for _ in 0..self.repeat {
                     let seed = self.seed.unwrap_or_else(|| fastrand::u64(..));
-                    let played = play_one(row, on, seed, self.length(), &bar).await;
+                    let terms = Terms { on, seed, length: self.length(), lent: None };
+                    let played = play_one(row, terms, &bar).await;
                     bar.inc(1);
                     bars.suspend(|| hand_over(&played));
                     all.push(played);
@@ -156,13 +170,8 @@ pub async fn interrupted() {
 ///
 /// # Cancel safety
 /// Dropped, its processes and servers are ended.
-pub async fn play_one(
-    row: &'static Row,
-    on: On,
-    seed: u64,
-    length: Length,
-    bar: &ProgressBar,
-) -> Played {
+pub async fn play_one(row: &'static Row, terms: Terms, bar: &ProgressBar) -> Played {
+    let Terms { on, seed, length, lent } = terms;
     let began = Instant::now();
     let prefix = format!("leveret-chaos-{}-", row.name.to_lowercase());
     let folder = tempfile::Builder::new().prefix(&prefix).tempdir();
@@ -170,7 +179,7 @@ pub async fn play_one(
         Err(error) => (Err(error), None),
         Ok(folder) => {
             let mut play = Play::new(row.name, on, seed, folder.path().to_owned());
-            play.bar = bar.clone();
+            (play.bar, play.lent) = (bar.clone(), lent);
             (play.minutes, play.is_full) = (length.minutes, length.is_full);
             ((row.run)(play).await, Some(folder))
         }

@@ -1,12 +1,15 @@
 //! A row of the fault matrix: what it is called, where it applies, and how one play of it is made.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use indicatif::ProgressBar;
 
 use crate::error::Error;
 use crate::ground::On;
+use crate::node::Broker;
 use crate::oracle::Finding;
 
 /// Both generations of servers.
@@ -39,14 +42,27 @@ pub struct Play {
     pub minutes: u64,
     /// Whether faults last as long as the matrix says, and not only as long as they need to be felt.
     pub is_full: bool,
+    /// A broker that several plays share, where this one does not start its own.
+    pub lent: Option<Lent>,
     pub(crate) bar: ProgressBar,
+}
+
+/// A broker that several plays share: each has its names for itself, and none can harm it.
+#[derive(Clone)]
+pub struct Lent(pub Arc<Broker>);
+
+impl fmt::Debug for Lent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Lent").field(&self.0.port()).finish()
+    }
 }
 
 impl Play {
     /// Makes a play in an empty folder, which tells nobody what it does.
     #[must_use]
     pub fn new(name: &'static str, on: On, seed: u64, folder: PathBuf) -> Self {
-        Self { name, on, seed, folder, minutes: 1, is_full: false, bar: ProgressBar::hidden() }
+        let (minutes, is_full, lent, bar) = (1, false, None, ProgressBar::hidden());
+        Self { name, on, seed, folder, minutes, is_full, lent, bar }
     }
 
     /// Tells people who watch what is done now.

@@ -1,16 +1,20 @@
 //! The stage of one play: servers of its own, proxies where they are wanted, and a fleet.
 
 mod plan;
+mod ring;
 mod servers;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use leveret_common::clock::Millis;
 use leveret_common::id::TaskId;
 use tokio::time::sleep;
 
+use self::plan::apart;
 pub use self::plan::{Cast, Plan, Proxied};
-use self::servers::Servers;
+pub use self::ring::Ring;
+use self::servers::{Brokers, Servers};
 use super::row::Play;
 use crate::error::Error;
 use crate::fleet::producers::{Load, Producers};
@@ -18,7 +22,7 @@ use crate::fleet::program::Programs;
 use crate::fleet::role::Role;
 use crate::fleet::{Backend, Fleet, Settings, Ways};
 use crate::ground::On;
-use crate::node::{Broker, Store};
+use crate::node::{Broker, Disk, Store};
 use crate::oracle::pace::recovered;
 use crate::oracle::{Event, Finding};
 use crate::proxy::Proxy;
@@ -70,7 +74,11 @@ impl Stage {
             Cast::Shipped => programs.leveret,
             Cast::Trouble => programs.trouble,
         };
-        let fleet = Fleet::new(&play.folder.join("fleet"), &program, &ways, plan.settings)?;
+        let settings = apart(play, plan.settings);
+        let mut fleet = Fleet::new(&play.folder.join("fleet"), &program, &ways, settings)?;
+        if let Some(logs) = plan.logs {
+            fleet.log_to(logs);
+        }
         let mut stage = Self {
             fleet,
             servers,
@@ -115,7 +123,7 @@ impl Stage {
             None => Ways::all(&Backend::Embedded),
             Some(servers) => servers.ways(Proxied::Nobody),
         };
-        let settings = Settings { namespace: name.to_owned(), ..settings };
+        let settings = apart(&self.play, Settings { namespace: name.to_owned(), ..settings });
         Fleet::new(&self.play.folder.join(name), &program, &ways, settings)
     }
 
@@ -138,9 +146,27 @@ impl Stage {
     /// Returns the broker.
     ///
     /// # Errors
-    /// On the embedded backend.
+    /// On the embedded backend, where it is a cluster, and where others play on the same broker.
     pub fn broker(&mut self) -> Result<&mut Broker, Error> {
-        self.servers.as_mut().map(|servers| &mut servers.broker).ok_or_else(no_servers)
+        match self.servers.as_mut().map(|servers| &mut servers.broker) {
+            Some(Brokers::One(broker)) => Arc::get_mut(broker)
+                .ok_or_else(|| Error::unexpected("the broker", "is lent, and not to be harmed")),
+            Some(Brokers::Several(_)) => {
+                Err(Error::unexpected("the stage", "has no single broker; its plan has a cluster"))
+            }
+            None => Err(no_servers()),
+        }
+    }
+
+    /// Returns the cluster of brokers.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn ring(&mut self) -> Result<&mut Ring, Error> {
+        match self.servers.as_mut().map(|servers| &mut servers.broker) {
+            Some(Brokers::Several(ring)) => Ok(ring),
+            _ => Err(Error::unexpected("the stage", "has no cluster; its plan asks for none")),
+        }
     }
 
     /// Returns the store.
@@ -154,7 +180,17 @@ impl Stage {
     /// Returns the broker to look into, where there is one.
     #[must_use]
     pub fn look(&self) -> Option<&Broker> {
-        self.servers.as_ref().map(|servers| &servers.broker)
+        self.servers.as_ref().map(|servers| servers.broker.look())
+    }
+
+    /// Returns the small disks that broker and store are on.
+    ///
+    /// # Errors
+    /// When they are on none.
+    pub fn small_disks(&self) -> Result<(&Disk, &Disk), Error> {
+        let servers = self.servers.as_ref().ok_or_else(no_servers)?;
+        let both = servers.broker.look().disk().zip(servers.store.disk());
+        both.ok_or_else(|| Error::unexpected("the stage", "has no small disks"))
     }
 
     /// Returns the proxy on the way to the broker.
@@ -306,7 +342,7 @@ impl Stage {
     /// # Cancel safety
     /// It only looks.
     pub async fn judged(&mut self, deadline: Duration) -> Result<Finding, Error> {
-        let broker = self.servers.as_ref().map(|servers| &servers.broker);
+        let broker = self.servers.as_ref().map(|servers| servers.broker.look());
         let mut finding = self.fleet.settle_down(broker, deadline, &mut self.chance).await?;
         finding.wrong.append(&mut self.contradictions);
         if self.explained > 0 {

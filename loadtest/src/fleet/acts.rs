@@ -86,7 +86,14 @@ impl Fleet {
         self.aborted(worker, patience).await
     }
 
-    async fn aborted(&self, role: Role, patience: Duration) -> Result<Death, Error> {
+    /// Waits until a failpoint has aborted any process that was started here.
+    ///
+    /// # Errors
+    /// When it ends otherwise, or not within `patience`.
+    ///
+    /// # Cancel safety
+    /// It is killed all the same.
+    pub async fn aborted(&self, role: Role, patience: Duration) -> Result<Death, Error> {
         self.log.doom(role.pid());
         let death = role.ended(patience).await?;
         if death.is_abort() {

@@ -4,6 +4,7 @@
 //! killed by a task or a failpoint is in the log like one that was killed on purpose. Guards that nobody dies
 //! unnoticed: an end that nothing announced is told.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use leveret_common::clock::{Clock, Millis, SystemClock};
@@ -31,6 +32,7 @@ struct Met {
     name: String,
     log: std::path::PathBuf,
     death: watch::Receiver<Option<Death>>,
+    began: Millis,
     /// When it was asked to drain.
     asked: Option<Millis>,
     /// Whether its death was to be.
@@ -55,6 +57,7 @@ impl Log {
             name: role.name().to_owned(),
             log: role.log().to_owned(),
             death: role.death_to_come(),
+            began: SystemClock.now(),
             asked: None,
             is_doomed: false,
         });
@@ -93,8 +96,18 @@ impl Log {
                 events.push(met.ended(&death));
             }
         }
+        let workers = written.met.iter().filter(|met| met.performs_tasks());
+        let lives = workers.map(|met| (met.began, met.death.borrow().map(|death| death.at)));
+        events.extend(unmanned(lives.collect(), SystemClock.now()));
         events.sort_by_key(Event::began);
         events
+    }
+
+    /// Returns the processes that perform no tasks.
+    #[must_use]
+    pub fn others(&self) -> BTreeSet<u32> {
+        let written = self.open();
+        written.met.iter().filter(|met| !met.performs_tasks()).map(|met| met.pid).collect()
     }
 
     /// Tells which processes ended although nobody meant them to, or not as they should.
@@ -117,11 +130,47 @@ impl Log {
     }
 }
 
+/// Tells when nobody worked, of workers that began and, where they did, ended.
+fn unmanned(mut lives: Vec<(Millis, Option<Millis>)>, now: Millis) -> Vec<Event> {
+    lives.sort_unstable();
+    let mut found = Vec::new();
+    let mut until = lives.first().map_or(now, |(began, _)| *began);
+    for (began, ended) in lives.into_iter().chain([(now, None)]) {
+        if began > until {
+            found.push(Event::Unmanned { from: until, to: began });
+        }
+        until = until.max(ended.unwrap_or(now));
+    }
+    found
+}
+
 impl Met {
+    fn performs_tasks(&self) -> bool {
+        ["worker", "dev"].contains(&self.name.as_str())
+    }
+
     fn ended(&self, death: &Death) -> Event {
         match self.asked {
             Some(from) if death.is_clean() => Event::Drained { pid: self.pid, from, to: death.at },
             _ => Event::Killed { pid: self.pid, at: death.at },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_works_between_the_last_death_and_the_next_start() {
+        let lives = |all: &[(u64, Option<u64>)]| {
+            let lives = all.iter().map(|(began, ended)| (Millis(*began), ended.map(Millis)));
+            unmanned(lives.collect(), Millis(100))
+        };
+        let gap = |from, to| Event::Unmanned { from: Millis(from), to: Millis(to) };
+        assert_eq!(lives(&[(10, Some(20)), (15, Some(40)), (60, None)]), [gap(40, 60)]);
+        assert_eq!(lives(&[(10, Some(20))]), [gap(20, 100)]);
+        assert_eq!(lives(&[(10, None), (15, Some(20))]), []);
+        assert_eq!(lives(&[]), []);
     }
 }

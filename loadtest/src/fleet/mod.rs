@@ -3,17 +3,22 @@
 //! Responsible for starting, killing, draining, stopping and continuing its processes, and for a log of all that
 //! was done, from which the oracle knows what explains a second run. Servers and proxies are others' matter: a fleet
 //! is told where its broker and store are. Read [`settings`], [`role`], [`door`], [`producers`], [`journal`], [`log`],
-//! then `acts` (what is done to it) and [`rest`] (when all of its work is over).
+//! then `acts` (what is done to it), [`timetable`] (what it owes by that) and [`rest`] (when all of its work is over).
 
 mod acts;
+pub mod clock;
 pub mod door;
+mod environment;
+mod explain;
 pub mod journal;
 pub mod log;
+mod owed;
 pub mod producers;
 pub mod program;
 pub mod rest;
 pub mod role;
 pub mod settings;
+pub mod timetable;
 
 use std::path::{Path, PathBuf};
 
@@ -23,15 +28,20 @@ use leveret_common::spawn::Spawner;
 use serde_json::{Value, json};
 
 pub use self::acts::Paused;
+use self::clock::WrongClock;
 use self::door::{Answer, Door};
 use self::journal::Journal;
 use self::log::Log;
 use self::producers::{Books, Load, Producers, send_until};
 use self::role::{PATIENCE, Role, Start};
 pub use self::settings::{Backend, Settings};
+use self::timetable::Due;
 use crate::error::{Error, while_doing};
 use crate::oracle::history::Run;
 use crate::oracle::window::Limits;
+
+/// Most tasks of one request, so that its answer comes in time.
+const AT_ONCE: usize = 1_000;
 
 /// Where the processes of a fleet reach broker and store.
 #[derive(Debug, Clone)]
@@ -55,6 +65,8 @@ impl Ways {
 /// Child processes, and what is known of them.
 pub struct Fleet {
     folder: PathBuf,
+    /// Where its processes say what they do.
+    logs: PathBuf,
     program: PathBuf,
     /// Whether one process does it all.
     is_embedded: bool,
@@ -67,11 +79,15 @@ pub struct Fleet {
     pub books: Books,
     /// The gateway, wherever it listens.
     pub door: Door,
+    /// From when to when its timetable counts.
+    pub due: Due,
     gateway: Option<Role>,
     workers: Vec<Role>,
     beats: Vec<Role>,
     spawner: Spawner,
     started: usize,
+    /// What whoever is started from now on finds in its environment.
+    environment: Vec<(String, String)>,
 }
 
 impl Fleet {
@@ -93,8 +109,13 @@ impl Fleet {
             std::fs::write(config(folder, role), text)
                 .map_err(while_doing("write the settings of a fleet"))?;
         }
+        if !settings.timetable.is_empty() {
+            std::fs::write(folder.join("schedules.toml"), settings.timetable)
+                .map_err(while_doing("write the timetable of a fleet"))?;
+        }
         Ok(Self {
             folder: folder.to_owned(),
+            logs: folder.to_owned(),
             program: program.to_owned(),
             is_embedded: ways.workers == Backend::Embedded,
             settings,
@@ -102,12 +123,19 @@ impl Fleet {
             log: Log::default(),
             books: Books::default(),
             door: Door::new()?,
+            due: Due::default(),
             gateway: None,
             workers: Vec::new(),
             beats: Vec::new(),
             spawner: Spawner::new(),
             started: 0,
+            environment: Vec::new(),
         })
+    }
+
+    /// Has the logs of whoever is started from now on in another folder.
+    pub fn log_to(&mut self, folder: PathBuf) {
+        self.logs = folder;
     }
 
     /// Returns its folder.
@@ -153,6 +181,11 @@ impl Fleet {
         &mut self.gateway
     }
 
+    /// Has whoever is started from now on be shown this clock; without one, the machine's.
+    pub fn show_clock(&mut self, clock: Option<&WrongClock>) {
+        self.environment = clock.map(WrongClock::environment).unwrap_or_default();
+    }
+
     /// Starts the gateway, where it is a process of its own, and has the door lead to it.
     ///
     /// # Errors
@@ -194,8 +227,9 @@ impl Fleet {
         let role = self.worker_role();
         let (config, log) = self.places(role);
         let words = [role];
-        let start =
-            Start { program: &self.program, words: &words, config: &config, failpoints, log };
+        let (program, environment) = (&self.program, &self.environment);
+        let config = &config;
+        let start = Start { program, words: &words, config, failpoints, environment, log };
         let worker = Role::launch(start, &self.spawner)?;
         self.log.meet(&worker);
         let pid = worker.pid();
@@ -227,8 +261,9 @@ impl Fleet {
     pub async fn start(&mut self, role: &str, failpoints: &str) -> Result<Role, Error> {
         let (config, log) = self.places(role);
         let words = [role];
-        let start =
-            Start { program: &self.program, words: &words, config: &config, failpoints, log };
+        let (program, environment) = (&self.program, &self.environment);
+        let config = &config;
+        let start = Start { program, words: &words, config, failpoints, environment, log };
         // Aborted by a failpoint before it is ready, it is of no use to whoever waits for it.
         let role = Role::begin(start, &self.spawner).await?;
         self.log.meet(&role);
@@ -275,7 +310,7 @@ impl Fleet {
         }
     }
 
-    /// Puts `count` tasks in with one request, and whatever is not answered again; returns their ids.
+    /// Puts `count` tasks in with few requests, and whatever is not answered again; returns their ids.
     ///
     /// # Errors
     /// When one is refused, or nobody answers for a minute.
@@ -286,7 +321,10 @@ impl Fleet {
         let ids: Vec<TaskId> = (0..count).map(|_| TaskId::mint()).collect();
         let tasks: Vec<Value> =
             ids.iter().map(|id| json!({ "kind": kind, "id": id, "args": 1 })).collect();
-        let answers = self.door.send_all(&tasks).await;
+        let mut answers = Vec::new();
+        for some in tasks.chunks(AT_ONCE) {
+            answers.extend(self.door.send_all(some).await);
+        }
         let now = SystemClock.now();
         for ((id, task), answer) in ids.iter().zip(tasks).zip(answers) {
             match answer {
@@ -331,7 +369,7 @@ impl Fleet {
 
     fn places(&mut self, role: &str) -> (PathBuf, PathBuf) {
         self.started += 1;
-        let log = self.folder.join(format!("{role}-{}.log", self.started));
+        let log = self.logs.join(format!("{role}-{}.log", self.started));
         (config(&self.folder, role), log)
     }
 }

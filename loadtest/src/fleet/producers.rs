@@ -56,7 +56,7 @@ impl Books {
 /// Producers at work; they stop when dropped.
 #[derive(Debug)]
 pub struct Producers {
-    spawner: Spawner,
+    spawners: Vec<Spawner>,
 }
 
 impl Producers {
@@ -71,7 +71,14 @@ impl Producers {
             let (chance, stop) = (chance.fork(), spawner.clone());
             spawner.spawn(async move { sender.work(pause, chance, &stop).await });
         }
-        Self { spawner }
+        Self { spawners: vec![spawner] }
+    }
+
+    /// Takes others along: they stop together.
+    #[must_use]
+    pub fn and(mut self, mut others: Self) -> Self {
+        self.spawners.append(&mut others.spawners);
+        self
     }
 
     /// Has them stop, and waits until what they have sent is answered, for a minute at most.
@@ -79,13 +86,16 @@ impl Producers {
     /// # Cancel safety
     /// They stop all the same.
     pub async fn stopped(self) {
-        self.spawner.drained().await;
+        self.spawners.iter().for_each(Spawner::shut_down);
+        for spawner in &self.spawners {
+            spawner.drained().await;
+        }
     }
 }
 
 impl Drop for Producers {
     fn drop(&mut self) {
-        self.spawner.shut_down();
+        self.spawners.iter().for_each(Spawner::shut_down);
     }
 }
 
@@ -142,7 +152,7 @@ pub async fn send_until(
         };
         match &answer {
             Answer::Accepted => books.open().accept(id, kind, SystemClock.now()),
-            Answer::Refused(_) => books.open().refuse(id),
+            Answer::Refused(why) => books.open().refuse_because(id, why),
             Answer::Unknown(_) => {
                 books.open().repeated += 1;
                 let asleep = Instant::now() + AGAIN;

@@ -10,11 +10,15 @@ use serde_json::Value;
 
 use crate::error::{Error, while_doing};
 
-/// What builds all that the rows need.
+/// Says what builds all that the rows need, in the profile of the `leveret` that is looked for.
 ///
 /// Two commands: asked for both packages at once, cargo builds `leveret` without the feature.
-pub const BUILD: &str = "cargo build --release -p leveret --features failpoints && \
-                         cargo build --release -p leveret-loadtest";
+#[must_use]
+pub fn how_to_build(leveret: &Path) -> String {
+    let is_release = leveret.components().any(|part| part.as_os_str() == "release");
+    let build = if is_release { "cargo build --release" } else { "cargo build" };
+    format!("{build} -p leveret --features failpoints && {build} -p leveret-loadtest")
+}
 
 /// The programs of a build.
 #[derive(Debug, Clone, PartialEq, Eq)]

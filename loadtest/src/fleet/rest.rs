@@ -3,22 +3,20 @@
 //! At rest the queues of the fleet are empty, apart from dead letters: nothing waits, is parked, or is in the hands of a
 //! worker. A broker is looked into from outside; an embedded file has one process, which is asked for every task.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use leveret_common::clock::Millis;
 use leveret_common::id::TaskId;
-use leveret_common::name::KindName;
 use tokio::time::{Instant, sleep};
 
 use super::Fleet;
-use super::settings::FOLLOW_UPS;
+pub use super::explain::Explained;
+pub use super::owed::follow_ups_of;
 use crate::error::Error;
 use crate::node::{Broker, QueueState};
-use crate::oracle::custody::{Known, contradiction};
 use crate::oracle::judge::is_surely_recorded;
-use crate::oracle::{Accepted, Event, Evidence, Finding, History, judge};
+use crate::oracle::{Event, Evidence, Finding, judge};
 
 /// How often it is looked whether all is over.
 const LOOK: Duration = Duration::from_millis(250);
@@ -26,6 +24,8 @@ const LOOK: Duration = Duration::from_millis(250);
 const AT_ONCE: usize = 16;
 /// How many tasks `explain` is asked for at rest.
 const SAMPLE: usize = 24;
+/// Up to so many tasks each is asked for; of more only those of which the journal does not say enough.
+const ASKED: usize = 5_000;
 /// Most of one sort that is told.
 const TOLD: usize = 5;
 
@@ -50,6 +50,7 @@ impl Fleet {
         let mut finding = judge(&evidence);
         finding.wrong.extend(left.map(|left| format!("not at rest after {patience:?}: {left}")));
         finding.wrong.extend(self.log.surprises());
+        finding.wrong.extend(self.early(&evidence)?);
         let some = self.explained(SAMPLE, true, chance).await?;
         finding.wrong.extend(some.contradictions);
         if some.unanswered > 0 {
@@ -62,7 +63,9 @@ impl Fleet {
     /// Waits until all is over; what is left when the time is up.
     async fn come_to_rest(&self, broker: Option<&Broker>, patience: Duration) -> Option<String> {
         let began = Instant::now();
-        let mut open: Vec<TaskId> = self.books.open().tasks().keys().copied().collect();
+        let known = self.journal.read().and_then(|history| self.owed(&history));
+        let known = known.unwrap_or_else(|_| self.books.open().clone());
+        let mut open: Vec<TaskId> = known.tasks().keys().copied().collect();
         loop {
             // Who was just started again, or is still declaring its queues, does not answer at first.
             let left = self.left(broker, &mut open).await;
@@ -114,8 +117,8 @@ impl Fleet {
     async fn queues(&self, broker: &Broker) -> Result<Vec<QueueState>, Error> {
         let prefix = format!("{}.", self.settings().namespace);
         let dead = format!("{prefix}dead.");
-        let mut queues = broker.queues().await?;
-        queues.retain(|queue| queue.name.starts_with(&prefix) && !queue.name.starts_with(&dead));
+        let mut queues = broker.queues_of(&prefix).await?;
+        queues.retain(|queue| !queue.name.starts_with(&dead));
         queues.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(queues)
     }
@@ -132,7 +135,7 @@ impl Fleet {
     /// Returns the accepted tasks that have neither ended well nor become a dead letter, as far as that is seen.
     async fn missing(&self) -> Result<Vec<TaskId>, Error> {
         let history = self.journal.read()?;
-        let owed = self.owed(&history);
+        let owed = self.owed(&history)?;
         let ended = |id: &TaskId| history.of(*id).iter().any(crate::oracle::Run::is_done);
         let mut missing: Vec<TaskId> =
             owed.tasks().keys().copied().filter(|id| !ended(id)).collect();
@@ -159,43 +162,22 @@ impl Fleet {
         self.door.reindex().await?;
         let history = self.journal.read()?;
         let mut evidence = Evidence {
-            accepted: self.owed(&history),
+            accepted: self.owed(&history)?,
             letters: self.door.letters().await?,
             history,
             told: BTreeMap::new(),
             events: self.log.events(),
+            others: self.log.others(),
             limits: self.limits(),
         };
-        let doubtful: Vec<TaskId> = evidence
-            .accepted
-            .tasks()
-            .keys()
-            .copied()
-            .filter(|id| self.is_embedded() || is_doubtful(*id, &evidence))
-            .collect();
-        evidence.told = self.states(&doubtful).await?;
+        let all = evidence.accepted.tasks().keys().copied();
+        let asked_for: Vec<TaskId> = if self.is_embedded() || all.len() <= ASKED {
+            all.collect()
+        } else {
+            all.filter(|id| is_doubtful(*id, &evidence)).collect()
+        };
+        evidence.told = self.states(&asked_for).await?;
         Ok(evidence)
-    }
-
-    /// Returns what was accepted, and the follow-ups that its success owes.
-    fn owed(&self, history: &History) -> Accepted {
-        let mut owed = self.books.open().clone();
-        let Ok(ok) = "ok".parse::<KindName>() else { return owed };
-        let parents: Vec<(TaskId, Millis)> = owed
-            .tasks()
-            .iter()
-            .filter(|(_, promise)| promise.kind.ends_with("parent"))
-            .filter_map(|(id, _)| {
-                let end = history.of(*id).iter().find(|run| run.is_done())?.end?;
-                Some((*id, end.at))
-            })
-            .collect();
-        for (parent, at) in parents {
-            for follow_up in follow_ups_of(parent, &ok) {
-                owed.accept(follow_up, "ok", at);
-            }
-        }
-        owed
     }
 
     /// Asks for the states of tasks; those that nobody knows are left out.
@@ -207,44 +189,6 @@ impl Fleet {
         let told: Vec<_> = asked.buffer_unordered(AT_ONCE).collect().await;
         let told: Vec<Option<(TaskId, String)>> = told.into_iter().collect::<Result<_, _>>()?;
         Ok(told.into_iter().flatten().collect())
-    }
-
-    /// Asks `explain` for a sample of accepted tasks, and compares it with what the journal holds (I13).
-    ///
-    /// # Errors
-    /// When the journal cannot be read.
-    ///
-    /// # Cancel safety
-    /// It only asks.
-    pub async fn explained(
-        &self,
-        count: usize,
-        at_rest: bool,
-        chance: &mut fastrand::Rng,
-    ) -> Result<Explained, Error> {
-        let tasks = self.books.open().tasks().clone();
-        let sample: Vec<_> = chance.choose_multiple(tasks.iter(), count);
-        let mut explained = Explained::default();
-        for (id, promise) in sample {
-            let (before, asked) = (self.runs(*id)?, Self::now());
-            let Ok(answer) = self.door.explain(*id).await else {
-                explained.unanswered += 1;
-                continue;
-            };
-            explained.asked += 1;
-            let (later, events) = (self.runs(*id)?, self.log.events());
-            let known = Known {
-                accepted: promise.at,
-                runs: &before,
-                later: &later,
-                events: &events,
-                asked,
-                at_rest,
-            };
-            let found = contradiction(&answer, &known, &self.limits());
-            explained.contradictions.extend(found.map(|why| format!("{id}: {why}")));
-        }
-        Ok(explained)
     }
 
     /// Waits until so many runs have begun, for a minute after the last one.
@@ -285,27 +229,6 @@ impl Fleet {
             }
         }
     }
-}
-
-/// What `explain` said of some tasks.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Explained {
-    /// For how many it answered.
-    pub asked: usize,
-    /// For how many it did not.
-    pub unanswered: usize,
-    /// What contradicts the journal.
-    pub contradictions: Vec<String>,
-}
-
-/// Returns the ids of the follow-ups of a `parent`, as long as nobody replays it.
-pub fn follow_ups_of(parent: TaskId, ok: &KindName) -> Vec<TaskId> {
-    let mut seen = BTreeSet::new();
-    let follow_up = |args: &'static str| {
-        let ordinal = u32::from(!seen.insert(args));
-        parent.follow_up(0, ok, args.as_bytes(), ordinal)
-    };
-    FOLLOW_UPS.map(follow_up).to_vec()
 }
 
 /// Whether only the store can tell that a task is over.

@@ -19,6 +19,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::{clock, environment};
 use crate::error::{Error, while_doing};
 
 /// How long a process may take to say where it listens, to be ready, or to end.
@@ -66,6 +67,8 @@ pub struct Start<'a> {
     pub config: &'a Path,
     /// Where it aborts, such as `settle.claimed=return`.
     pub failpoints: &'a str,
+    /// What else it finds in its environment.
+    pub environment: &'a [(String, String)],
     /// Where its log goes.
     pub log: PathBuf,
 }
@@ -144,6 +147,8 @@ impl Role {
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .env("FAILPOINTS", start.failpoints)
+            .envs(environment::sabotage())
+            .envs(start.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(start.config.parent().unwrap_or(Path::new("/")))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -269,7 +274,10 @@ impl Drop for Role {
 }
 
 async fn bury(mut child: Child, tell: watch::Sender<Option<Death>>) {
-    if let Ok(status) = child.wait().await {
+    let pid = child.id();
+    let ended = child.wait().await;
+    pid.into_iter().for_each(clock::forget);
+    if let Ok(status) = ended {
         tell.send_replace(Some(Death { at: SystemClock.now(), status }));
     }
 }
@@ -288,6 +296,7 @@ mod tests {
             words: &[path.to_str().unwrap()],
             config: &folder.path().join("leveret.toml"),
             failpoints: "",
+            environment: &[],
             log: folder.path().join("log"),
         };
         (Role::launch(start, &spawner).unwrap(), spawner, folder)
@@ -298,14 +307,14 @@ mod tests {
         let (role, _spawner, _folder) = shell("exit 3").await;
         assert_eq!(role.ended(PATIENCE).await.unwrap().status.code(), Some(3));
         assert!(role.signal(Signal::SIGTERM).is_err());
-        let (role, _spawner, _folder) = shell("sleep 60").await;
+        let (role, _spawner, _folder) = shell("exec sleep 60").await;
         role.signal(Signal::SIGKILL).unwrap();
         assert!(role.ended(PATIENCE).await.unwrap().is_kill());
     }
 
     #[tokio::test]
     async fn a_dropped_process_is_killed() {
-        let (role, spawner, _folder) = shell("sleep 60").await;
+        let (role, spawner, _folder) = shell("exec sleep 60").await;
         let mut death = role.death.clone();
         drop(role);
         assert!(death.wait_for(Option::is_some).await.unwrap().unwrap().is_kill());

@@ -5,11 +5,25 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::journal::Journal;
+use crate::oracle::Ending;
 
 /// The args of the follow-ups of a `parent`, each of kind `ok`; two are alike.
 pub const FOLLOW_UPS: [&str; 3] = ["1", "2", "1"];
 /// A time limit for which the broker would not hold a delivery: such tasks run detached.
 const LONG: &str = "2h";
+
+/// How tasks end by their kind: those of [`Settings::text`], and that of the program whose handler misbehaves, which
+/// kills fewer workers than make it poison unless its row says otherwise.
+const ENDINGS: [(&str, Ending); 8] = [
+    ("ok", Ending::Done),
+    ("retry-once", Ending::Done),
+    ("wrong", Ending::Dead(&["handler"])),
+    ("killer", Ending::Dead(&["poison"])),
+    ("nap", Ending::Done),
+    ("slow", Ending::Done),
+    ("parent", Ending::Done),
+    ("trouble", Ending::Done),
+];
 
 /// Where a fleet's tasks and ledger are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +58,10 @@ pub struct Settings {
     pub tables: String,
     /// Whether the kinds of `Settings::kinds` are there.
     pub has_kinds: bool,
+    /// How tasks of a row's own kinds end, where they are not to be done.
+    pub endings: Vec<(&'static str, Ending)>,
+    /// Its timetable file, where it has one. All of its schedules put in tasks of kind `ok`.
+    pub timetable: &'static str,
 }
 
 impl Default for Settings {
@@ -57,6 +75,8 @@ impl Default for Settings {
             keys: String::new(),
             tables: String::new(),
             has_kinds: true,
+            endings: Vec::new(),
+            timetable: "",
         }
     }
 }
@@ -79,6 +99,14 @@ impl Settings {
         }
         text.push_str(&self.tables);
         text
+    }
+
+    /// Returns how tasks of a kind have to end; one that nobody knows, done.
+    #[must_use]
+    pub fn ending_of(&self, kind: &str) -> Ending {
+        let kind = kind.strip_prefix("long-").unwrap_or(kind);
+        let of = self.endings.iter().chain(&ENDINGS).find(|(name, _)| *name == kind);
+        of.map_or(Ending::Done, |(_, ending)| *ending)
     }
 
     fn keys_of(&self, backend: &Backend, folder: &Path) -> String {
@@ -140,6 +168,19 @@ fn works(folder: &Path) -> [(&'static str, String); 7] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_kind_says_how_its_tasks_end_and_a_rows_own_word_counts_first() {
+        let mut settings = Settings::default();
+        for (name, _) in works(Path::new("/tmp/nowhere")) {
+            assert!(ENDINGS.iter().any(|(kind, _)| *kind == name), "{name}");
+        }
+        assert_eq!(settings.ending_of("long-wrong"), Ending::Dead(&["handler"]));
+        assert_eq!(settings.ending_of("a-rows-own"), Ending::Done);
+        settings.endings = vec![("a-rows-own", Ending::Either), ("ok", Ending::Dead(&["rule"]))];
+        assert_eq!(settings.ending_of("a-rows-own"), Ending::Either);
+        assert_eq!(settings.ending_of("ok"), Ending::Dead(&["rule"]));
+    }
 
     #[test]
     fn a_key_comes_before_the_first_table() {

@@ -2,11 +2,34 @@
 //!
 //! A task counts from the answer that it was accepted. One that was refused was never promised; one whose
 //! sender never learned more than *unknown* may be there or not, and is neither lost nor foreign.
+//!
+//! A promise says how its task ends, so that one which dies for no reason is not counted among those that should. What
+//! a row's own faults may do beside that is an [`Allowance`], which it has to ask for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use leveret_common::clock::Millis;
 use leveret_common::id::TaskId;
+
+/// How a task has to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Well.
+    Done,
+    /// As a dead letter, for one of these reasons.
+    Dead(&'static [&'static str]),
+    /// Well, or as a dead letter of any reason.
+    Either,
+}
+
+/// What else may become of tasks in a play, because of what is done in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Allowance {
+    /// Senders are refused for good.
+    Refusals,
+    /// A task is a dead letter `poison`, as long as so many of its workers were lost that this is what it should be.
+    Poison,
+}
 
 /// What became of each task that somebody tried to put in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,6 +37,11 @@ pub struct Accepted {
     tasks: BTreeMap<TaskId, Promise>,
     refused: BTreeSet<TaskId>,
     unknown: BTreeSet<TaskId>,
+    /// How tasks end of which somebody knows better than their kind.
+    endings: BTreeMap<TaskId, Ending>,
+    /// Why, of those that were refused.
+    whys: BTreeMap<TaskId, String>,
+    allowed: BTreeSet<Allowance>,
     /// How often an answer was late, none, or *not now*, and the same request was sent again.
     pub repeated: u64,
 }
@@ -25,19 +53,59 @@ pub struct Promise {
     pub kind: String,
     /// When the answer came.
     pub at: Millis,
+    /// How it has to end.
+    pub ending: Ending,
 }
 
 impl Accepted {
     /// Records that a task was accepted.
     pub fn accept(&mut self, id: TaskId, kind: &str, at: Millis) {
         self.unknown.remove(&id);
-        self.tasks.entry(id).or_insert_with(|| Promise { kind: kind.to_owned(), at });
+        let ending = self.endings.get(&id).copied().unwrap_or(Ending::Done);
+        self.tasks.entry(id).or_insert_with(|| Promise { kind: kind.to_owned(), at, ending });
+    }
+
+    /// States how a task ends, whatever its kind; before or after it is accepted.
+    pub fn expect(&mut self, id: TaskId, ending: Ending) {
+        self.endings.insert(id, ending);
+        self.tasks.entry(id).and_modify(|promise| promise.ending = ending);
+    }
+
+    /// States how tasks end by their kind, but for those of which [`expect`](Self::expect) says it.
+    pub fn expect_by(&mut self, ending_of: impl Fn(&str) -> Ending) {
+        for (id, promise) in &mut self.tasks {
+            promise.ending =
+                self.endings.get(id).copied().unwrap_or_else(|| ending_of(&promise.kind));
+        }
+    }
+
+    /// Allows for what else the faults of a play may do.
+    pub fn allow(&mut self, allowance: Allowance) {
+        self.allowed.insert(allowance);
+    }
+
+    /// Whether that may be.
+    #[must_use]
+    pub fn allows(&self, allowance: Allowance) -> bool {
+        self.allowed.contains(&allowance)
     }
 
     /// Records that a task was refused for good.
     pub fn refuse(&mut self, id: TaskId) {
         self.unknown.remove(&id);
         self.refused.insert(id);
+    }
+
+    /// Records that a task was refused for good, and with what words.
+    pub fn refuse_because(&mut self, id: TaskId, why: &str) {
+        self.refuse(id);
+        self.whys.insert(id, why.to_owned());
+    }
+
+    /// Returns why a task was refused, where that is known.
+    #[must_use]
+    pub fn why_refused(&self, id: TaskId) -> &str {
+        self.whys.get(&id).map_or("nobody said why", String::as_str)
     }
 
     /// Records that nobody could say of a task, to the end, whether it was accepted.
@@ -86,6 +154,21 @@ mod tests {
         accepted.leave_unknown(id);
         assert_eq!(accepted.tasks()[&id].at, Millis(5));
         assert!(accepted.unknown().is_empty());
+    }
+
+    #[test]
+    fn what_a_sender_knows_of_its_task_counts_more_than_its_kind() {
+        let (known, other) = (TaskId::mint(), TaskId::mint());
+        let mut accepted = Accepted::default();
+        accepted.expect(known, Ending::Dead(&["schema"]));
+        accepted.accept(known, "ok", Millis(5));
+        accepted.accept(other, "ok", Millis(5));
+        assert_eq!(accepted.tasks()[&other].ending, Ending::Done);
+        accepted.expect_by(|_| Ending::Either);
+        assert_eq!(accepted.tasks()[&known].ending, Ending::Dead(&["schema"]));
+        assert_eq!(accepted.tasks()[&other].ending, Ending::Either);
+        accepted.expect(other, Ending::Done);
+        assert_eq!(accepted.tasks()[&other].ending, Ending::Done);
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub fn contradiction(explained: &Value, known: &Known<'_>, limits: &Limits) -> O
     let state = explained["state"].as_str().unwrap_or_default();
     let told = || format!("explain says {place} ({state})");
     let forgets =
-        known.events.iter().any(|event| event.touches_store() && ended(event) >= known.accepted);
+        known.events.iter().any(|event| event.touches_store() && event.ended() >= known.accepted);
     match place {
         "unknown" if !forgets => Some(format!("{}, and it was accepted", told())),
         "over" if state == "done" && !known.later.iter().any(Run::is_done) => {
@@ -66,13 +66,6 @@ fn is_end_of(event: &Event, worker: u32) -> bool {
             *pid == worker
         }
         _ => false,
-    }
-}
-
-const fn ended(event: &Event) -> Millis {
-    match event {
-        Event::CutOff { to, .. } | Event::RolledBack { to, .. } => *to,
-        other => other.began(),
     }
 }
 

@@ -59,6 +59,13 @@ pub enum Event {
         /// Until when.
         to: Millis,
     },
+    /// The fleet had no worker.
+    Unmanned {
+        /// Since when.
+        from: Millis,
+        /// Until when.
+        to: Millis,
+    },
     /// Somebody replayed a dead letter.
     Replayed {
         /// Its task.
@@ -88,7 +95,25 @@ impl Event {
             | Self::Stopped { from, .. }
             | Self::CutOff { from, .. }
             | Self::RolledBack { from, .. }
-            | Self::BrokerLost { from, .. } => *from,
+            | Self::BrokerLost { from, .. }
+            | Self::Unmanned { from, .. } => *from,
+        }
+    }
+
+    /// Returns when it was over.
+    #[must_use]
+    pub const fn ended(&self) -> Millis {
+        match self {
+            Self::Killed { at, .. }
+            | Self::Wiped { at }
+            | Self::Replayed { at, .. }
+            | Self::Told { at, .. } => *at,
+            Self::Drained { to, .. }
+            | Self::Stopped { to, .. }
+            | Self::CutOff { to, .. }
+            | Self::RolledBack { to, .. }
+            | Self::BrokerLost { to, .. }
+            | Self::Unmanned { to, .. } => *to,
         }
     }
 

@@ -1,18 +1,20 @@
 //! The windows in which a task may run a second time, and which of them a second run falls into.
 //!
 //! They are those of `docs/guarantees.md`. Guards that none is claimed wrongly: what was done to the system has
-//! to have met the very run that came first, and explains one second run of it and no more.
+//! to have met the very run that came first, to lie close enough before the second one ([`due`](super::due)), and
+//! explains one second run of it and no more.
 
 use std::fmt;
 use std::time::Duration;
 
 use leveret_common::clock::Millis;
 
+use super::due::Waits;
 use super::event::Event;
 use super::history::Run;
 
 /// How exactly the times of two processes can be compared: a death is noticed a little later than it is.
-const SLACK: Duration = Duration::from_secs(1);
+pub(super) const SLACK: Duration = Duration::from_secs(1);
 
 /// A window of `docs/guarantees.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +62,34 @@ pub struct Limits {
     pub retention: Duration,
     /// How long it may take, while nothing is wrong, to record how a run ended.
     pub patience: Duration,
+    /// How many workers may die with a task (`worker.max_crashes`).
+    pub max_crashes: u32,
+    /// How long a copy is parked at a time because its task is busy, at most: the last of the growing waits of the
+    /// worker (`busy_wait` in `worker/src/settle/publishes.rs`).
+    pub busy_park: Duration,
+    /// The AMQP heartbeat (`broker.heartbeat`): two missed ones end a connection.
+    pub broker_heartbeat: Duration,
+}
+
+impl Limits {
+    /// Returns after how long the copy of a detached task comes back (`Config::dead_man` of the worker).
+    #[must_use]
+    pub fn dead_man(&self) -> Duration {
+        self.heartbeat_ttl * 3
+    }
+
+    /// Returns how long a suspect of poison waits for its turn, and is parked when it did not come: one dead-man's
+    /// time and four (rule P2; `Config::turn_wait` and `turn_pause` of the worker).
+    #[must_use]
+    pub fn turn(&self) -> Duration {
+        self.dead_man() * 5
+    }
+
+    /// Whether an absence is long enough for a claim to end; the last renewal may have been just due.
+    #[must_use]
+    pub fn outlives_a_claim(&self, from: Millis, to: Millis) -> bool {
+        to.since(from) + self.heartbeat >= self.heartbeat_ttl
+    }
 }
 
 impl Default for Limits {
@@ -69,6 +99,9 @@ impl Default for Limits {
             heartbeat_ttl: Duration::from_secs(15),
             retention: Duration::from_secs(3_600),
             patience: Duration::from_secs(5),
+            max_crashes: 3,
+            busy_park: Duration::from_secs(30),
+            broker_heartbeat: Duration::from_secs(10),
         }
     }
 }
@@ -76,6 +109,19 @@ impl Default for Limits {
 /// Tells whether, and by which window, `event` explains that `next` began although `first` had.
 #[must_use]
 pub fn explains(
+    event: &Event,
+    first: &Run,
+    next: &Run,
+    events: &[Event],
+    waits: &Waits,
+    limits: &Limits,
+) -> Option<Window> {
+    let window = meets(event, first, next, events, limits)?;
+    (next.began <= waits.latest(event, first, next, events, limits)).then_some(window)
+}
+
+/// As [`explains`], however long after the event `next` began.
+fn meets(
     event: &Event,
     first: &Run,
     next: &Run,
@@ -95,13 +141,13 @@ pub fn explains(
         Event::Stopped { pid, from, to } => (pid == first.worker
             && met(from, to)
             && from <= next.began
-            && outlives_a_claim(from, to, limits))
+            && limits.outlives_a_claim(from, to))
         .then_some(Window::Lease),
         // A store that nobody reaches robs nobody: each owner may speak before anybody concludes anything.
         Event::CutOff { pid, from, to } => (pid == Some(first.worker)
             && met(from, to)
             && from <= next.began
-            && outlives_a_claim(from, to, limits))
+            && limits.outlives_a_claim(from, to))
         .then_some(Window::Lease),
         Event::Wiped { at } => (first.began <= at.after(SLACK) && at <= next.began.after(SLACK))
             .then_some(Window::Wipe),
@@ -112,7 +158,7 @@ pub fn explains(
             (id == first.id && first.began <= at && at <= next.began.after(SLACK))
                 .then_some(Window::Replay)
         }
-        Event::BrokerLost { .. } | Event::Told { .. } => None,
+        Event::BrokerLost { .. } | Event::Unmanned { .. } | Event::Told { .. } => None,
     }
 }
 
@@ -148,11 +194,6 @@ pub fn recorded_by(run: &Run, events: &[Event], limits: &Limits) -> Millis {
     by
 }
 
-/// Whether an absence is long enough for a claim to end; the last renewal may have been just due.
-fn outlives_a_claim(from: Millis, to: Millis, limits: &Limits) -> bool {
-    to.since(from) + limits.heartbeat >= limits.heartbeat_ttl
-}
-
 #[cfg(test)]
 mod tests {
     use leveret_common::id::TaskId;
@@ -169,10 +210,27 @@ mod tests {
 
     /// Judges a run of worker 1 from second 10 to 12, after which another began at second 100.
     fn judged(event: &Event) -> Option<Window> {
+        judged_at(event, 100)
+    }
+
+    fn judged_at(event: &Event, second: u64) -> Option<Window> {
         let id = TaskId::mint();
         let first = run(id, 1, 10 * SECOND, Some(12 * SECOND));
-        let next = run(id, 2, 100 * SECOND, None);
-        explains(event, &first, &next, std::slice::from_ref(event), &Limits::default())
+        let next = run(id, 2, second * SECOND, None);
+        let (all, waits) = (std::slice::from_ref(event), Waits::default());
+        explains(event, &first, &next, all, &waits, &Limits::default())
+    }
+
+    #[test]
+    fn an_event_explains_only_what_comes_soon_enough_after_it() {
+        let killed = Event::Killed { pid: 1, at: seconds(11) };
+        assert_eq!(judged_at(&killed, 120), Some(Window::Crash));
+        assert_eq!(judged_at(&killed, 600), None);
+        let wiped = Event::Wiped { at: seconds(50) };
+        assert_eq!(judged_at(&wiped, 1_000), None);
+        let stopped = Event::Stopped { pid: 1, from: seconds(11), to: seconds(60) };
+        assert_eq!(judged_at(&stopped, 120), Some(Window::Lease));
+        assert_eq!(judged_at(&stopped, 600), None);
     }
 
     fn seconds(at: u64) -> Millis {
@@ -207,8 +265,10 @@ mod tests {
         let away = Event::CutOff { pid: None, from: seconds(11), to: seconds(45) };
         let both = [killed.clone(), away];
         let limits = Limits::default();
-        assert_eq!(explains(&killed, &first, &next, &both, &limits), Some(Window::Crash));
-        assert_eq!(explains(&killed, &first, &next, &both[..1], &limits), None);
+        let explained =
+            |by: &[Event]| explains(&killed, &first, &next, by, &Waits::default(), &limits);
+        assert_eq!(explained(&both), Some(Window::Crash));
+        assert_eq!(explained(&both[..1]), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use leveret_beat::timing::Timing;
 use leveret_common::clock::Millis;
 use leveret_common::id::TaskId;
 use leveret_common::name::{Namespace, ScheduleName};
-use leveret_common::schedule::Definition;
+use leveret_common::schedule::{Definition, Misfire};
 
 use crate::error::Error;
 
@@ -23,7 +23,8 @@ pub struct Row {
     pub occurrences: Vec<Judged>,
     /// Instants that were performed and that the schedule does not name.
     pub foreign: Vec<String>,
-    timing: Timing,
+    pub(crate) timing: Timing,
+    pub(crate) misfire: Misfire,
 }
 
 /// One occurrence.
@@ -48,8 +49,19 @@ impl Judged {
 }
 
 impl Row {
+    /// Has an occurrence expected.
+    pub(crate) fn expect(&mut self, due: Millis) {
+        let planned = self.timing.planned(due);
+        self.occurrences.push(Judged { due, planned, runs: 0, late: None });
+    }
+
+    /// Returns the id of the task of an occurrence.
+    pub(crate) fn task(&self, namespace: &Namespace, due: Millis) -> TaskId {
+        TaskId::of_occurrence(namespace, &self.schedule, due, None)
+    }
+
     /// Lists what should have held and did not.
-    pub(super) fn failures(&self) -> Vec<String> {
+    pub(crate) fn failures(&self) -> Vec<String> {
         let name = &self.schedule;
         let of = |one: &Judged| {
             let due = one.text();
@@ -65,8 +77,8 @@ impl Row {
     }
 }
 
-/// Computes what is due after `began`, up to and with `ended`.
-pub(super) fn expected(file: &str, began: Millis, ended: Millis) -> Result<Vec<Row>, Error> {
+/// Reads a timetable file; nothing of it is expected yet.
+pub(crate) fn read(file: &str) -> Result<Vec<Row>, Error> {
     let wrong = |why: String| Error::unexpected("the timetable", why);
     let wanted = Wanted::from_toml(file);
     if let Some(flaw) = wanted.flaws.first() {
@@ -75,15 +87,26 @@ pub(super) fn expected(file: &str, began: Millis, ended: Millis) -> Result<Vec<R
     let row = |(schedule, definition): (ScheduleName, Definition)| {
         let timing = Timing::new(&schedule, &definition)
             .map_err(|problems| wrong(format!("{schedule}: {problems:?}")))?;
-        let occurrences = timing
-            .upcoming(before(began))
-            .take_while(|due| *due <= ended)
-            .map(|due| Judged { due, planned: timing.planned(due), runs: 0, late: None })
-            .filter(|one| one.planned > began && one.planned <= ended)
-            .collect();
-        Ok(Row { schedule, when: definition.when, occurrences, foreign: Vec::new(), timing })
+        let Definition { when, misfire, .. } = definition;
+        let (occurrences, foreign) = (Vec::new(), Vec::new());
+        Ok(Row { schedule, when, occurrences, foreign, timing, misfire })
     };
     wanted.schedules.into_iter().map(row).collect()
+}
+
+/// Computes what is due after `began`, up to and with `ended`.
+pub(crate) fn expected(file: &str, began: Millis, ended: Millis) -> Result<Vec<Row>, Error> {
+    let mut rows = read(file)?;
+    for row in &mut rows {
+        let dues = row.timing.upcoming(before(began)).take_while(|due| *due <= ended);
+        let is_within = |due: &Millis| {
+            let planned = row.timing.planned(*due);
+            planned > began && planned <= ended
+        };
+        let dues: Vec<Millis> = dues.filter(is_within).collect();
+        dues.into_iter().for_each(|due| row.expect(due));
+    }
+    Ok(rows)
 }
 
 /// A jitter may carry an occurrence into the run that was named before it.
@@ -98,20 +121,21 @@ pub(super) fn count(rows: &[Row], performed: &BTreeMap<(String, String), u32>) -
 }
 
 /// Writes down how often each was performed, and how late.
-pub(super) fn judge(
+pub(crate) fn judge(
     rows: &mut [Row],
     performed: &BTreeMap<(String, String), u32>,
+    namespace: &Namespace,
     mut started_at: impl FnMut(TaskId) -> Result<Option<Millis>, Error>,
 ) -> Result<(), Error> {
     recount(rows, performed);
-    let namespace: Namespace = super::fleet::NAMESPACE
-        .parse()
-        .map_err(|error| Error::unexpected("the namespace", format!("{error}")))?;
     for row in rows {
-        for one in row.occurrences.iter_mut().filter(|one| one.runs > 0) {
-            let id = TaskId::of_occurrence(&namespace, &row.schedule, one.due, None);
-            let signed = |at: Millis| i64::try_from(at.0).unwrap_or(i64::MAX);
-            one.late = started_at(id)?.map(|at| signed(at) - signed(one.planned));
+        for at in 0..row.occurrences.len() {
+            let Judged { due, planned, runs, .. } = row.occurrences[at];
+            if runs > 0 {
+                let signed = |at: Millis| i64::try_from(at.0).unwrap_or(i64::MAX);
+                let started = started_at(row.task(namespace, due))?;
+                row.occurrences[at].late = started.map(|at| signed(at) - signed(planned));
+            }
         }
     }
     Ok(())
@@ -136,7 +160,7 @@ fn is_due(row: &Row, text: &str) -> bool {
     row.timing.next(Millis(due.saturating_sub(1))) == Some(Millis(due))
 }
 
-fn key(row: &Row, one: &Judged) -> (String, String) {
+pub(crate) fn key(row: &Row, one: &Judged) -> (String, String) {
     (row.schedule.to_string(), one.text())
 }
 
@@ -164,7 +188,8 @@ mod tests {
             let seconds = planned.next().unwrap_or_default();
             Ok(began.0.checked_add_signed(seconds * 1_000 + late).map(Millis))
         };
-        let judged = judge(&mut rows, &runs.collect(), started);
+        let namespace = "timetable".parse().unwrap();
+        let judged = judge(&mut rows, &runs.collect(), &namespace, started);
         assert!(judged.is_ok() && rows.len() == 1, "{judged:?} {rows:?}");
         rows[0].failures()
     }

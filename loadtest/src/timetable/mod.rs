@@ -6,15 +6,18 @@
 //! performed stands in a journal that the tasks themselves write.
 
 mod fleet;
-mod judge;
+pub(crate) mod judge;
+pub(crate) mod owed;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
 use leveret_common::clock::{Clock, Millis, SystemClock};
+use leveret_common::name::Namespace;
 
 use self::fleet::Fleet;
+pub(crate) use self::judge::expected;
 pub use self::judge::{Judged, Row};
 use crate::error::{Error, while_doing};
 use crate::ground::{Ground, On};
@@ -99,7 +102,7 @@ pub fn run(on: On, plan: &Plan) -> Result<Found, Error> {
     let ended = SystemClock.now();
     fleet.revive(Duration::ZERO)?;
 
-    let mut rows = judge::expected(&timetable, began, ended)?;
+    let mut rows = expected(&timetable, began, ended)?;
     let wanted: usize = rows.iter().map(|row| row.occurrences.len()).sum();
     let waiting = Instant::now();
     let mut performed = journal(&ground)?;
@@ -108,7 +111,10 @@ pub fn run(on: On, plan: &Plan) -> Result<Found, Error> {
         performed = journal(&ground)?;
     }
     // A second run would come late: a worker that is drained starts nothing any more.
-    judge::judge(&mut rows, &performed, |id| fleet.started_at(id))?;
+    let namespace: Namespace = fleet::NAMESPACE
+        .parse()
+        .map_err(|error| Error::unexpected("the namespace", format!("{error}")))?;
+    judge::judge(&mut rows, &performed, &namespace, |id| fleet.started_at(id))?;
     let killed = fleet.stop()?;
     judge::recount(&mut rows, &journal(&ground)?);
     Ok(Found { on, plan: *plan, killed, rows })

@@ -52,6 +52,13 @@ const FIXED: &[Fixed] = &[
         "BLOCKED_GRACE",
         Time,
     ),
+    fixed("A queue that was made just now", "common/src/broker/rabbitmq/mod.rs", "NEW_QUEUE", Time),
+    fixed(
+        "A delay queue that confirms nothing",
+        "common/src/broker/rabbitmq/publisher/silent.rs",
+        "AROUND",
+        Time,
+    ),
     fixed("Headers of a message", "common/src/broker/rabbitmq/outbox.rs", "HEADERS_LIMIT", Size),
     fixed("A message that is moved", "common/src/backend/open.rs", "LARGEST_MESSAGE", Size),
     fixed("Unrouted messages in hand", "common/src/broker/rabbitmq/sweeper.rs", "PREFETCH", Count),

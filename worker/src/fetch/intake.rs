@@ -11,6 +11,7 @@ use leveret_common::clock::Millis;
 use leveret_common::envelope::{
     DeadReason, Decoded, Envelope, Undecodable, Wire, decode, header, wanted_class,
 };
+use leveret_common::failpoint;
 use leveret_common::ledger::Failure;
 use leveret_common::name::Lane;
 use leveret_common::sabotage::{Break, breaks};
@@ -165,7 +166,7 @@ fn take_in(
         shared.spawn(sorters, async move {
             let letters = of.letters_in(std::slice::from_ref(&copy));
             if breaks(Break::ParkWithoutPublish) || of.publish(&of.gone, vec![copy]).await {
-                leveret_common::failpoint::pass("park.confirmed");
+                failpoint::pass("park.confirmed");
                 of.list_letters(letters).await;
                 of.notify(notice).await;
                 let _gone = consumer.settle(&[(receipt, Settle::Ack)]).await;
@@ -229,7 +230,7 @@ fn sort(shared: &Shared, lane: &Lane, delivery: &Delivery) -> Sorted {
         Earliness::Due => Duration::ZERO,
     };
     let waited = envelope.moving.parked_since.map_or(Duration::ZERO, |since| now.since(since));
-    if shared.registry.find(&envelope.kind).is_none() && waited < DEPLOY_WINDOW {
+    if shared.registry.find(&envelope.kind).is_none() && waited < deploy_window() {
         if envelope.moving.parks == 0 {
             warn!({ field::KIND } = %envelope.kind, { field::LANE } = %lane,
                 "no handler here knows this kind, parking its tasks");
@@ -239,6 +240,11 @@ fn sort(shared: &Shared, lane: &Lane, delivery: &Delivery) -> Sorted {
         return moved(copy, "unknown-kind");
     }
     Sorted::Run(envelope, wait)
+}
+
+/// Returns how long a kind or a version that nobody knows is parked.
+fn deploy_window() -> Duration {
+    failpoint::number("intake.deploy_window").map_or(DEPLOY_WINDOW, Duration::from_millis)
 }
 
 /// Returns the lane of the class that a message asks for by other means than its lane, where it is
@@ -259,7 +265,7 @@ fn refusal(problem: Undecodable, now: Millis) -> Option<Notice> {
 /// version shares are touched. After the deploy window it is dead.
 fn newer(delivery: &Delivery, lane: &Lane, version: u32, now: Millis) -> Publish {
     let since = delivery.wire.number(header::PARKED_SINCE).map_or(now, Millis);
-    if now.since(since) >= DEPLOY_WINDOW {
+    if now.since(since) >= deploy_window() {
         let why = format!("envelope version {version} is newer than any worker here reads");
         let reason = DeadReason::UnsupportedVersion;
         let problem = Undecodable { reason, why, foreign: None };

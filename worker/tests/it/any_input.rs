@@ -11,8 +11,8 @@ use leveret_common::envelope::{DeadReason, header};
 use leveret_common::id::TaskId;
 use leveret_common::name::{Class, Lane, QueueName};
 use leveret_common::store::{Letter, TaskState};
-use leveret_common::testkit::eventually;
-use leveret_common::testkit::raw::{Properties, RawPublisher, arrays, block, entry, tables};
+use leveret_common::testkit::raw::{Properties, RawPublisher, block, entry};
+use leveret_common::testkit::{eventually, malformed};
 use leveret_worker::handler::{echo, from_fn};
 use serde_json::{Map, Value, json};
 
@@ -113,31 +113,7 @@ async fn what_the_client_could_not_read_is_a_dead_letter_and_the_lane_goes_on(
 ) {
     let _worker = place.work(vec![kind("demo.echo", echo())], config()).await;
     let mut sender = Sender::new(&place, publisher);
-    let deep = "is nested more than 32 deep";
-    let with = |name: &[u8], value: &[u8]| echoed().headers(&[entry(name, value)]);
-    let mut cases = vec![
-        (with(b"strange", &tables(5_000)), deep.to_owned()),
-        (with(b"lv-strange", &arrays(5_000)), deep.to_owned()),
-        (with(b"lv-tags", &tables(33)), deep.to_owned()),
-        (with(b"\xfe", b"V"), "the name of a header is no UTF-8".to_owned()),
-        (
-            with(b"lv-tags", &block(b'F', &entry(b"\xfe", b"V"))),
-            "a name that is no UTF-8".to_owned(),
-        ),
-    ];
-    for name in [
-        "content_type",
-        "content_encoding",
-        "correlation_id",
-        "reply_to",
-        "message_id",
-        "type",
-        "app_id",
-        "cluster_id",
-    ] {
-        let why = format!("property {name} is no UTF-8: \"a\\xffb\"");
-        cases.push((echoed().text(name, b"a\xffb"), why));
-    }
+    let cases = malformed::unreadable(&echoed());
     for (at, (properties, _)) in cases.iter().enumerate() {
         sender.send(properties, at.to_string().as_bytes()).await;
     }
@@ -209,59 +185,16 @@ async fn a_routing_key_that_is_no_text_is_unroutable(place: Place, mut publisher
     assert_eq!(letter.body, "7");
 }
 
-/// A value of each type, and more than one of those that are read.
-fn values() -> Vec<Vec<u8>> {
-    let long = block(b'S', &[b'x'; 300]);
-    let pairs = |value: &[u8]| block(b'F', &entry("a", value));
-    let number = |kind: u8, octets: &[u8]| [&[kind], octets].concat();
-    vec![
-        b"V".to_vec(),
-        number(b't', &[1]),
-        number(b'b', &[0xff]),
-        number(b'B', &[0xff]),
-        number(b's', &[0xff; 2]),
-        number(b'u', &[0xff; 2]),
-        number(b'I', &[0x80, 0, 0, 0]),
-        number(b'i', &[0xff; 4]),
-        number(b'l', &[0xff; 8]),
-        number(b'l', &i64::MAX.to_be_bytes()),
-        number(b'L', &[0x80, 0, 0, 0, 0, 0, 0, 0]),
-        number(b'f', &1.5_f32.to_be_bytes()),
-        number(b'f', &3.0_f32.to_be_bytes()),
-        number(b'd', &3.0_f64.to_be_bytes()),
-        number(b'd', &f64::MAX.to_be_bytes()),
-        number(b'D', &[0xff; 5]),
-        number(b'T', &[0xff; 8]),
-        number(b'T', &7_u64.to_be_bytes()),
-        block(b'S', b""),
-        block(b'S', b"x\0y"),
-        block(b'S', b"7"),
-        block(b'S', &[0xff, 0xfe]),
-        block(b'x', b"bytes"),
-        block(b'A', &[]),
-        block(b'A', &block(b'S', b"x")),
-        block(b'F', &[]),
-        pairs(&block(b'S', b"x")),
-        pairs(&block(b'S', b"\xff")),
-        pairs(b"V"),
-        pairs(&long),
-        long,
-    ]
-}
-
 async fn every_type_in_every_header_leads_to_an_end(place: Place, publisher: RawPublisher) {
     let _worker = place.work(vec![kind("demo.echo", echo())], config()).await;
     let mut sender = Sender::new(&place, publisher);
     let mut sent = Vec::new();
-    for name in header::KNOWN.iter().chain(&["lv-of-tomorrow", "task", "eta", "x-death", "CC"]) {
-        // A value of these that is a list of texts is a list of more lanes to the broker.
-        for value in values().iter().filter(|value| *name != "CC" || value[0] == b'A') {
-            let id = TaskId::mint();
-            let properties =
-                echoed().text("message_id", id.to_string()).headers(&[entry(name, value)]);
-            sender.send(&properties, b"{}").await;
-            sent.push((id, *name));
-        }
+    for (name, value) in malformed::every_type_in_every_header() {
+        let id = TaskId::mint();
+        let properties =
+            echoed().text("message_id", id.to_string()).headers(&[entry(name, &value)]);
+        sender.send(&properties, b"{}").await;
+        sent.push((id, name));
     }
     a_neighbour_is_done(&place).await;
     let open = async || {
@@ -290,38 +223,7 @@ async fn every_type_in_every_header_leads_to_an_end(place: Place, publisher: Raw
 async fn properties_out_of_all_bounds_lead_to_an_end(place: Place, publisher: RawPublisher) {
     let _worker = place.work(vec![kind("demo.echo", echo())], config()).await;
     let mut sender = Sender::new(&place, publisher);
-    let long = "n".repeat(255);
-    let tag = |value: &[u8]| {
-        let tags = block(b'F', &entry("tag", &block(b'S', value)));
-        echoed().headers(&[entry(header::TAGS, &tags)])
-    };
-    let many = (0..33).map(|tag| entry(format!("t{tag}"), &block(b'S', b"x")));
-    let many = block(b'F', &many.collect::<Vec<_>>().concat());
-    let runs = [
-        echoed().octets("priority", &[255]),
-        echoed().octets("timestamp", &[0xff; 8]),
-        echoed().octets("delivery_mode", &[1]),
-        echoed().text("correlation_id", "a\0b"),
-        echoed().text("correlation_id", &long),
-        echoed().text("reply_to", &long),
-        echoed().text("expiration", "4294967295"),
-        echoed().text("app_id", "\0"),
-        echoed().text("cluster_id", &long),
-        echoed().text("content_type", ""),
-        tag(&[b'x'; 256]),
-    ];
-    let dead = [
-        echoed().text("message_id", "a\0b"),
-        echoed().text("message_id", &long),
-        echoed().text("type", &long),
-        echoed().text("content_type", "text/plain"),
-        echoed().text("content_type", &long),
-        echoed().text("content_encoding", "gzip"),
-        tag(&[b'x'; 9_000]),
-        echoed().headers(&[entry(header::TAGS, &many)]),
-        echoed().headers(&[entry("lv-xx", &block(b'S', &[b'x'; 9_000]))]),
-        Properties::default(),
-    ];
+    let (runs, dead) = malformed::out_of_bounds(&echoed());
     for properties in runs.iter().chain(&dead) {
         sender.send(properties, b"[0]").await;
     }
@@ -339,35 +241,24 @@ async fn a_body_of_any_bytes_runs_or_is_kept_in_a_dead_letter(
     let kinds = vec![kind("demo.echo", echo()), kind("demo.count", count)];
     let _worker = place.work(kinds, config()).await;
     let mut sender = Sender::new(&place, publisher);
-    let random: Vec<u8> = (0..=255_u8).map(|byte| byte.wrapping_mul(167) ^ 0x5a).collect();
-    let bad: [&[u8]; 9] = [
-        b"",
-        b"\0",
-        &random,
-        b"{\"a\": [1, ",
-        b"NaN",
-        b"[Infinity]",
-        b"\"\xff\xfe\"",
-        b"\"\\ud800\"x",
-        b"{} {}",
-    ];
-    for body in bad {
+    let bad = malformed::bodies();
+    for body in &bad {
         sender.send(&echoed(), body).await;
     }
-    let keys: Vec<String> = (0..1_000_000).map(|key| format!("\"{key:x}\":0")).collect();
     let id = TaskId::mint();
-    let wide = format!("{{{}}}", keys.join(","));
     let counted = Properties::default().text("type", "demo.count");
-    sender.send(&counted.text("message_id", id.to_string()), wide.as_bytes()).await;
+    sender.send(&counted.text("message_id", id.to_string()), &malformed::wide()).await;
     a_neighbour_is_done(&place).await;
     let over = place.wait(id).await;
     assert_eq!((over.state, over.history.len()), (TaskState::Done, 1), "{over:?}");
-    letters_of(&place, bad.len()).await;
+    for letter in letters_of(&place, bad.len()).await {
+        assert_eq!(letter.reason, Some(DeadReason::Malformed), "{letter:?}");
+    }
     let consumer =
         place.backend.broker.consume(&Rest::Dead(QueueName::default()), 64).await.unwrap();
     let mut kept = BTreeSet::new();
     while kept.len() < bad.len() {
         kept.extend(consumer.next(64).await.into_iter().map(|letter| letter.wire.body.to_vec()));
     }
-    assert_eq!(kept, bad.iter().map(|body| body.to_vec()).collect());
+    assert_eq!(kept, bad.into_iter().collect());
 }

@@ -143,6 +143,7 @@ impl Place {
             url: broker_url,
             namespace: namespace.clone(),
             publish_deadline: Duration::from_secs(10),
+            new_queue: Duration::ZERO,
             publish_window: 256,
             heartbeat: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(5),

@@ -76,6 +76,7 @@ fn configs(settings: &Settings, client_name: &str) -> Option<Configs> {
         url: broker_url.expose().to_owned(),
         namespace: settings.namespace.clone(),
         publish_deadline: settings.broker.publish_deadline,
+        new_queue: rabbitmq::NEW_QUEUE,
         publish_window: usize::try_from(settings.broker.publish_window).unwrap_or(usize::MAX),
         heartbeat: settings.broker.heartbeat,
         connect_timeout: settings.broker.connect_timeout,

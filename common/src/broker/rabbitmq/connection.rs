@@ -73,6 +73,11 @@ impl Connected {
         Some(asked.map(drop).map_err(|error| error.to_string()))
     }
 
+    /// Cuts the socket without a word.
+    pub(super) fn cut(&self) {
+        self.socket.0.cut();
+    }
+
     /// Says goodbye, and cuts the socket whether or not there was an answer: a blocked connection
     /// can send nothing, not even that.
     pub(super) async fn close(&self) {

@@ -5,8 +5,11 @@
 //! mean and what the broker has is named, never passed on as a bare 406, and that a user without the
 //! permission to declare can use what others have declared.
 
-use std::collections::HashSet;
+mod bucket;
+
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::protocol::AMQPErrorKind;
@@ -14,7 +17,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, ErrorKind, ExchangeKind};
 use tokio::time::{Instant, timeout_at};
 
-use super::supervisor::{Link, Supervisor};
+use super::supervisor::{Link, State, Supervisor};
 use super::topology::{Onward, Part, Routing, Topology, Unit};
 use super::translate::short;
 use crate::broker::{BrokerError, PublishError};
@@ -72,6 +75,8 @@ struct Memory {
     units: HashSet<Unit>,
     /// All that was ever declared from here.
     known: HashSet<Unit>,
+    /// What was made on this connection, and until when the broker may not have written it down.
+    young: HashMap<Unit, Instant>,
 }
 
 /// Declares units once per connection.
@@ -79,13 +84,20 @@ pub(super) struct Declarer {
     topology: Topology,
     supervisor: Arc<Supervisor>,
     memory: Mutex<Memory>,
+    /// How long the broker may take to write down that a queue is there.
+    new_queue: Duration,
     /// One declares at a time: the others find it done.
     turn: tokio::sync::Mutex<()>,
 }
 
 impl Declarer {
-    pub(super) fn new(topology: Topology, supervisor: Arc<Supervisor>) -> Self {
-        Self { topology, supervisor, memory: Mutex::default(), turn: tokio::sync::Mutex::default() }
+    pub(super) fn new(
+        topology: Topology,
+        supervisor: Arc<Supervisor>,
+        new_queue: Duration,
+    ) -> Self {
+        let (memory, turn) = (Mutex::default(), tokio::sync::Mutex::default());
+        Self { topology, supervisor, memory, new_queue, turn }
     }
 
     /// Makes sure that all `units` exist.
@@ -95,7 +107,23 @@ impl Declarer {
             return Ok(());
         }
         let late = |_| DeclareError::Unavailable("the broker did not declare in time".to_owned());
-        timeout_at(until, self.declare(&link, units)).await.map_err(late)?
+        let declared = async {
+            for unit in self.missing(&link, units) {
+                self.prepare(&link, &unit).await?;
+            }
+            self.declare(&link, units).await
+        };
+        timeout_at(until, declared).await.map_err(late)?
+    }
+
+    /// Has a bucket's queue there and complete before its exchange makes it known to everybody.
+    async fn prepare(&self, link: &Link, unit: &Unit) -> Result<(), DeclareError> {
+        match unit {
+            Unit::Bucket(_) if !self.new_queue.is_zero() => {
+                bucket::prepare(link, &self.topology.parts(unit), self.new_queue).await
+            }
+            Unit::Bucket(_) | Unit::Doors | Unit::Dead(_) | Unit::Lane(_) => Ok(()),
+        }
     }
 
     /// Forgets everything, so that the next use declares again: somebody has deleted something.
@@ -108,6 +136,7 @@ impl Declarer {
         if memory.generation != link.generation {
             memory.generation = link.generation;
             memory.units.clear();
+            memory.young.clear();
         }
         units.iter().filter(|unit| !memory.units.contains(unit)).cloned().collect()
     }
@@ -118,6 +147,35 @@ impl Declarer {
             memory.units.insert(unit.clone());
         }
         memory.known.insert(unit);
+    }
+
+    /// Tells until when the broker may forget one of these in a crash, with what it holds: they were made a moment ago,
+    /// on the connection whose generation is told as well.
+    pub(super) fn young(&self, units: &[Unit]) -> Option<(Instant, u64)> {
+        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        if memory.young.is_empty() {
+            return None;
+        }
+        let until = units.iter().filter_map(|unit| memory.young.get(unit)).max()?;
+        (*until > Instant::now()).then_some((*until, memory.generation))
+    }
+
+    /// Whether the connection of a generation is still the present one, and up.
+    pub(super) fn is_on(&self, generation: u64) -> bool {
+        matches!(&*self.supervisor.watch().borrow(), State::Up(link) if link.generation == generation)
+    }
+
+    /// Notes that queues were made now. The broker writes them down once it has not made any for a while, so
+    /// all that are young stay so for as long.
+    fn made(&self, link: &Link, unit: &Unit) {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        if memory.generation == link.generation && !self.new_queue.is_zero() {
+            let now = Instant::now();
+            memory.young.retain(|_, until| *until > now);
+            memory.young.insert(unit.clone(), now);
+            let until = now + self.new_queue;
+            memory.young.values_mut().for_each(|other| *other = until);
+        }
     }
 
     /// Lists what this process has ever declared.
@@ -135,7 +193,9 @@ impl Declarer {
         let mut open = None;
         for unit in missing {
             let parts = self.topology.parts(&unit);
-            declare_parts(link, &mut open, &parts).await?;
+            if declare_parts(link, &mut open, &parts).await? {
+                self.made(link, &unit);
+            }
             self.remember(link, unit);
         }
         Ok(())
@@ -143,19 +203,29 @@ impl Declarer {
 }
 
 /// Declares parts on the `open` channel, or on a new one. Where the user may not, what is there already
-/// is used as it is: whoever may only put tasks in needs no right to make queues, or to delete them.
+/// is used as it is: whoever may only put tasks in needs no right to make queues, or to delete them. Tells
+/// whether a queue among them is new.
 async fn declare_parts(
     link: &Link,
     open: &mut Option<Channel>,
     parts: &[Part],
-) -> Result<(), DeclareError> {
-    let channel = channel(link, open).await?;
+) -> Result<bool, DeclareError> {
+    let mut is_new = false;
+    let mut channel = channel(link, open).await?;
     for part in parts {
+        if matches!(part, Part::Queue { .. }) {
+            // The answer to a declaration does not tell, and whoever was told no has lost the channel.
+            let is_there = exists(&channel, part).await;
+            if !is_there.map_err(|error| explain(part, &error))? {
+                is_new = true;
+                channel = link.connection.channel().await.map_err(DeclareError::Unavailable)?;
+            }
+        }
         let Err(error) = declare_part(&channel, part).await else { continue };
         return match explain(part, &error) {
             DeclareError::Refused(refusal) if refusal.is_forbidden => {
                 match are_all_there(link, parts).await {
-                    Ok(true) => Ok(()),
+                    Ok(true) => Ok(false),
                     Ok(false) => Err(DeclareError::Refused(refusal)),
                     Err(error) => Err(explain(part, &error)),
                 }
@@ -164,7 +234,7 @@ async fn declare_parts(
         };
     }
     *open = Some(channel);
-    Ok(())
+    Ok(is_new)
 }
 
 async fn channel(link: &Link, open: &mut Option<Channel>) -> Result<Channel, DeclareError> {

@@ -23,6 +23,9 @@ mod sweeper;
 mod topology;
 mod translate;
 
+#[cfg(feature = "fuzzing")]
+pub use self::inlet::fuzzing;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,6 +59,9 @@ pub struct Config {
     pub publish_deadline: Duration,
     /// Most messages unconfirmed at a time, at most 1,000; from 256 on it is fast.
     pub publish_window: usize,
+    /// How long after it was made a queue may be forgotten by a broker that crashes: for so long what is put
+    /// into a queue that was made here is not called safe.
+    pub new_queue: Duration,
     /// How often both sides show that they live; a silent peer is given up after two.
     pub heartbeat: Duration,
     /// How long one attempt to connect may take.
@@ -68,6 +74,10 @@ pub struct Config {
     /// connection, and those of the one that would receive are then of 16 KiB and not of 128.
     pub receives: bool,
 }
+
+/// How long RabbitMQ may take to write down that a queue is there: it does when it has made none for half a second,
+/// and looks each half second.
+pub const NEW_QUEUE: Duration = Duration::from_millis(1_500);
 
 /// Where the client logs each message that comes back, body included; we handle those, and say so.
 pub(super) const RETURNED_MESSAGES: &str = "lapin::returned_messages";
@@ -138,12 +148,14 @@ impl RabbitMq {
         let publishing = start(Role::Publish, publishing);
         let consuming = start(Role::Consume, consuming);
         let topology = Topology::new(config.namespace);
-        let declarer = Arc::new(Declarer::new(topology.clone(), consuming.clone()));
+        // A publish has to come through, however little time it has.
+        let new_queue = config.new_queue.min(config.publish_deadline / 4);
+        let declarer = Arc::new(Declarer::new(topology.clone(), consuming.clone(), new_queue));
         let window = config.publish_window.max(1);
         let (jobs, taken) = mpsc::channel(window);
         let (state, deadline) = (publishing.watch(), config.publish_deadline);
         let worker = Publisher::new(state, taken, declarer.clone(), window, deadline);
-        let refused = worker.refused();
+        let (refused, silent) = (worker.refused(), worker.silent());
         let publisher = Stage::new(spawner);
         publisher.tasks.spawn(worker.run(publisher.stop.token().clone()));
         let outbox = Outbox {
@@ -153,6 +165,7 @@ impl RabbitMq {
             payload_limit: config.payload_limit,
             jobs,
             declarer: declarer.clone(),
+            silent,
         };
         Ok(Arc::new(Self {
             endpoint,

@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::declare::{DeclareError, Declarer};
-use super::publisher::{Job, Outgoing};
-use super::topology::{Route, Topology, Unit, next_hop};
+use super::publisher::{Job, Outgoing, Silent};
+use super::topology::{Bucket, Route, SHORTEST_WAIT, Topology, Unit, hop_around, next_hop};
 use super::translate;
 use crate::broker::{Destination, Place, Publish, PublishError};
 use crate::clock::SharedClock;
@@ -37,6 +37,8 @@ pub(super) struct Outbox {
     pub(super) jobs: mpsc::Sender<Job>,
     /// Declares what is missing.
     pub(super) declarer: Arc<Declarer>,
+    /// Knows which buckets confirm nothing.
+    pub(super) silent: Silent,
 }
 
 impl Outbox {
@@ -72,12 +74,20 @@ impl Outbox {
                 match next_hop(until.since(self.clock.now())) {
                     None => (self.topology.to_lane(lane), units),
                     Some(bucket) => {
+                        let bucket = self.that_confirms(bucket);
                         units.push(Unit::Bucket(bucket));
                         (self.topology.to_bucket(bucket, lane), units)
                     }
                 }
             }
         }
+    }
+
+    /// Returns the bucket, or a neighbour where that one confirms nothing: a task may not wait for it for ever.
+    fn that_confirms(&self, bucket: Bucket) -> Bucket {
+        let now = Instant::now();
+        let takes = |bucket| !self.silent.is(&self.topology.bucket_queue(bucket), now);
+        if takes(bucket) { bucket } else { hop_around(bucket, takes) }
     }
 
     fn check_size(&self, wire: &Wire) -> Result<(), PublishError> {
@@ -106,7 +116,22 @@ impl Outbox {
                 Ok(answer) => answer.await.unwrap_or_else(|_| Err(self.unknown())),
             });
         }
+        let units: Vec<Unit> = declared.into_keys().collect();
+        if results.iter().any(Result::is_ok) && !self.are_written(&units, until).await {
+            let why = "the broker was lost before it had written down a queue that is new";
+            for result in results.iter_mut().filter(|result| result.is_ok()) {
+                *result = Err(PublishError::Unknown { within: self.deadline, why: why.to_owned() });
+            }
+        }
         results
+    }
+
+    /// Waits until the broker has surely written down those of `units` that were made here a moment ago; false where
+    /// it was lost before.
+    async fn are_written(&self, units: &[Unit], until: Instant) -> bool {
+        let Some((written, generation)) = self.declarer.young(units) else { return true };
+        tokio::time::sleep_until(written.min(until)).await;
+        self.declarer.is_on(generation)
     }
 
     /// Hands one message to the publisher; the answer comes by `until`.
@@ -117,18 +142,25 @@ impl Outbox {
         declared: &mut HashMap<Unit, Result<(), DeclareError>>,
     ) -> Result<oneshot::Receiver<Result<(), PublishError>>, PublishError> {
         self.check_size(&publish.wire)?;
-        let (route, units) = self.plan(&publish.to);
-        for unit in units {
-            let known = match declared.get(&unit) {
-                Some(known) => known.clone(),
-                None => {
-                    let fresh = self.declarer.ensure(std::slice::from_ref(&unit), until).await;
-                    declared.insert(unit, fresh.clone());
-                    fresh
-                }
-            };
-            known?;
-        }
+        let route = loop {
+            let planned = Instant::now();
+            let (route, units) = self.plan(&publish.to);
+            for unit in units {
+                let known = match declared.get(&unit) {
+                    Some(known) => known.clone(),
+                    None => {
+                        let fresh = self.declarer.ensure(std::slice::from_ref(&unit), until).await;
+                        declared.insert(unit, fresh.clone());
+                        fresh
+                    }
+                };
+                known?;
+            }
+            // It takes a while to make a delay queue, and then less is left to be waited for.
+            if planned.elapsed() < SHORTEST_WAIT {
+                break route;
+            }
+        };
         let message = Outgoing {
             route,
             properties: translate::to_properties(&publish.wire),

@@ -16,6 +16,8 @@ const LANE_DELIVERY_LIMIT: i64 = 1_000;
 const NO_DELIVERY_LIMIT: i64 = 2_147_483_647;
 /// The shortest delay bucket. What is left below it is waited by the receiver.
 const SHORTEST_BUCKET: u64 = 250;
+/// The same as a time.
+pub(super) const SHORTEST_WAIT: Duration = Duration::from_millis(SHORTEST_BUCKET);
 /// The longest bucket is the shortest × 2^18, about 18 h 12 min.
 const LAST_BUCKET: u32 = 18;
 
@@ -35,6 +37,14 @@ impl Bucket {
 pub(super) fn next_hop(wait: Duration) -> Option<Bucket> {
     let wait = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
     (0..=LAST_BUCKET).rev().map(Bucket).find(|bucket| bucket.millis() <= wait)
+}
+
+/// Chooses the hop of a wait where `next_hop` is one that takes nothing: the largest shorter bucket that does, which
+/// costs more hops, else the shortest longer one, which is late.
+pub(super) fn hop_around(next: Bucket, takes: impl Fn(Bucket) -> bool) -> Bucket {
+    let shorter = (0..next.0).rev();
+    let longer = next.0 + 1..=LAST_BUCKET;
+    shorter.chain(longer).map(Bucket).find(|bucket| takes(*bucket)).unwrap_or(next)
 }
 
 /// Something that is declared, and remembered, as a whole.
@@ -178,7 +188,8 @@ impl Topology {
         self.name("unrouted")
     }
 
-    fn bucket_queue(&self, bucket: Bucket) -> String {
+    /// Names the queue of a bucket, and the exchange in front of it.
+    pub(super) fn bucket_queue(&self, bucket: Bucket) -> String {
         self.name(&format!("delay.{}", bucket.millis()))
     }
 
@@ -271,14 +282,15 @@ impl Topology {
 
     fn bucket(&self, bucket: Bucket) -> Vec<Part> {
         let name = self.bucket_queue(bucket);
+        // The exchange after the queue: where it is, the queue can be used.
         vec![
-            Part::Exchange { name: name.clone(), routing: Routing::Fanout, alternate: None },
             Part::Queue {
                 name: name.clone(),
                 onward: Some(Onward { exchange: self.name("tasks"), key: None }),
                 delivery_limit: None,
                 ttl: Some(bucket.millis()),
             },
+            Part::Exchange { name: name.clone(), routing: Routing::Fanout, alternate: None },
             Part::Binding { queue: name.clone(), exchange: name, key: String::new() },
         ]
     }
@@ -337,6 +349,15 @@ mod tests {
         let topology = Topology::new(longest.parse().unwrap());
         let lane = Lane::new(longest.parse().unwrap(), Class::Critical);
         assert!(topology.lane_queue(&lane).len() <= 255);
+    }
+
+    #[test]
+    fn a_bucket_that_takes_nothing_is_gone_round_by_a_shorter_one_and_else_by_a_longer_one() {
+        assert_eq!(hop_around(Bucket(4), |_| true), Bucket(3));
+        assert_eq!(hop_around(Bucket(4), |bucket| bucket.0 != 3), Bucket(2));
+        assert_eq!(hop_around(Bucket(0), |_| true), Bucket(1));
+        assert_eq!(hop_around(Bucket(1), |bucket| bucket.0 > 5), Bucket(6));
+        assert_eq!(hop_around(Bucket(4), |_| false), Bucket(4), "there is no better one");
     }
 
     #[test]

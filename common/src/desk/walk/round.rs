@@ -30,6 +30,8 @@ const IN_RESERVE: u16 = 8;
 const QUIET: Duration = Duration::from_secs(3);
 /// How often it is waited for so long.
 const PATIENCE: u32 = 2;
+/// How often it is looked whether what was prefetched is back.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Returns how many letters are held at a time: few where a rate spreads them over time.
 fn handful(total: u64, rate: Option<f64>) -> u16 {
@@ -134,6 +136,30 @@ impl<'a> Walk<'a> {
             self.pace().await?;
         }
         Ok(true)
+    }
+
+    /// Waits until the broker counts what this walk has left in the queue.
+    ///
+    /// It counts what nobody holds, and what was prefetched comes back a moment after it was returned. The next walk
+    /// would be shorter by that, and forget the descriptions of letters that it did not meet. Where somebody else
+    /// takes letters away, the time is up.
+    pub(super) async fn put_back(&self) {
+        let Walked { total, replayed, discarded, replaced, returned, superseded, .. } = self.walked;
+        let gone = replayed + discarded + replaced + returned + superseded;
+        let place = Place::Dead(self.queue.clone());
+        let counted = async {
+            loop {
+                let surveyed = self.backend.broker.survey(std::slice::from_ref(&place)).await;
+                let depth = surveyed.map(|found| found.first().map_or(0, |survey| survey.depth));
+                if depth.is_ok_and(|depth| depth >= total.saturating_sub(gone)) {
+                    return;
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        if timeout(QUIET, counted).await.is_err() {
+            tracing::info!(queue = %self.queue, "fewer letters are back than were walked");
+        }
     }
 
     /// Takes letters in hand; none where none are left.

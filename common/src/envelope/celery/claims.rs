@@ -108,9 +108,15 @@ impl Claims {
             expires: time("expires", &self.expires)?,
             timeout: limit
                 .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-                .map(|limit| limit.min(LONGEST)),
+                .map(|limit| whole_millis(limit.min(LONGEST))),
         })
     }
+}
+
+/// Rounds a limit up to what is written of it, so that each attempt has the same: less than a
+/// millisecond would be none at all from the second one on.
+fn whole_millis(limit: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(limit.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
@@ -127,5 +133,14 @@ mod tests {
         assert_eq!(timeout(1e18), Some(LONGEST));
         assert_eq!(timeout(18_446_744_073_709_549_568.0), Some(LONGEST));
         assert_eq!(timeout(0.0), None);
+    }
+
+    #[test]
+    fn a_limit_is_the_same_for_every_attempt_because_it_is_what_can_be_written() {
+        for (said, limit) in [(20.500_003_815, 20_501), (0.000_1, 1), (0.001, 1)] {
+            let claims = Claims { limits: [None, Some(said)], ..Claims::default() };
+            let timeout = claims.times().unwrap().timeout;
+            assert_eq!(timeout, Some(Duration::from_millis(limit)), "{said}");
+        }
     }
 }

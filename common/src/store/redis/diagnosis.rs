@@ -77,7 +77,8 @@ impl Redis {
         }
     }
 
-    async fn clocks(&self) -> Finding {
+    /// Compares the clock of the server with this machine's.
+    pub(super) async fn clocks(&self) -> Finding {
         let mut ask = Pipeline::with_capacity(1);
         ask.cmd("TIME");
         let before = SystemClock.now();

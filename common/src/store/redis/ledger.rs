@@ -32,7 +32,7 @@ impl Redis {
             for (request, reply) in requests.iter().zip(replies) {
                 let key = || self.keys.entry(request.id());
                 let answer = match reply {
-                    Ok(reply) => R::read(reply).map_err(|why| Fault::corrupt(&key(), why)),
+                    Ok(reply) => request.read(reply).map_err(|why| Fault::corrupt(&key(), why)),
                     Err(error) => Err(Fault::on(&key(), error)),
                 };
                 answers.push(answer.map_err(|fault| self.error(R::OPERATION, fault))?);

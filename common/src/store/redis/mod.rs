@@ -126,7 +126,7 @@ impl Redis {
         let warnings = start_checks::run(&bulk, &endpoint).await?;
         let fleet = open().await.map_err(|fault| endpoint.error(OPERATION, fault))?;
         let notices = Notices::open(results, (&bulk, &endpoint), spawner)?;
-        Ok(Arc::new(Self {
+        let mut redis = Self {
             keys: Keys::new(config.namespace),
             endpoint,
             retention: config.retention,
@@ -136,7 +136,10 @@ impl Redis {
             fleet,
             notices,
             warnings,
-        }))
+        };
+        let clock = start_checks::clock(&redis.endpoint, &redis.clocks().await);
+        redis.warnings.extend(clock);
+        Ok(Arc::new(redis))
     }
 
     /// Returns what the checks at the start found to be risky.

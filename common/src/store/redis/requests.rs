@@ -9,7 +9,7 @@ use deadpool_redis::redis::{Cmd, Value, from_redis_value};
 
 use super::keys::ttl_ms;
 use super::scripts::{Script, Scripts};
-use crate::id::{Fence, TaskId};
+use crate::id::{Fence, Owner, TaskId};
 use crate::ledger::{
     Answer, Cancel, Cancelling, Claim, Decide, Entry, Held, Hold, Mark, Marking, Outcome, Release,
     Ruling, Takeover, packed,
@@ -25,7 +25,7 @@ pub(super) trait Request {
     fn script(scripts: &Scripts) -> &Script;
     fn id(&self) -> TaskId;
     fn write(&self, call: &mut Cmd) -> Result<(), String>;
-    fn read(reply: Value) -> Result<Self::Reply, String>;
+    fn read(&self, reply: Value) -> Result<Self::Reply, String>;
 }
 
 impl Request for Claim {
@@ -52,8 +52,8 @@ impl Request for Claim {
         Ok(())
     }
 
-    fn read(reply: Value) -> Result<Answer, String> {
-        answer(reply)
+    fn read(&self, reply: Value) -> Result<Answer, String> {
+        answer(reply, self.owner)
     }
 }
 
@@ -76,8 +76,8 @@ impl Request for Takeover {
         Ok(())
     }
 
-    fn read(reply: Value) -> Result<Answer, String> {
-        answer(reply)
+    fn read(&self, reply: Value) -> Result<Answer, String> {
+        answer(reply, self.claim.owner)
     }
 }
 
@@ -102,7 +102,7 @@ impl Request for Decide {
         Ok(())
     }
 
-    fn read(reply: Value) -> Result<Ruling, String> {
+    fn read(&self, reply: Value) -> Result<Ruling, String> {
         ruling(reply)
     }
 }
@@ -130,7 +130,7 @@ impl Request for Mark {
         Ok(())
     }
 
-    fn read(reply: Value) -> Result<Ruling, String> {
+    fn read(&self, reply: Value) -> Result<Ruling, String> {
         ruling(reply)
     }
 }
@@ -152,7 +152,7 @@ impl Request for Release {
         Ok(())
     }
 
-    fn read(reply: Value) -> Result<Ruling, String> {
+    fn read(&self, reply: Value) -> Result<Ruling, String> {
         ruling(reply)
     }
 }
@@ -180,7 +180,7 @@ impl Request for Held {
         Ok(())
     }
 
-    fn read(reply: Value) -> Result<(), String> {
+    fn read(&self, reply: Value) -> Result<(), String> {
         match text(reply)?.as_str() {
             "kept" | "written" => Ok(()),
             other => Err(unknown(other)),
@@ -205,8 +205,8 @@ impl Request for Cancel {
         Ok(())
     }
 
-    fn read(reply: Value) -> Result<Cancelling, String> {
-        let fields: Vec<String> = from_redis_value(reply).map_err(|error| error.to_string())?;
+    fn read(&self, reply: Value) -> Result<Cancelling, String> {
+        let fields = list(reply)?;
         let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
         match fields.as_slice() {
             ["cancelled"] => Ok(Cancelling::Cancelled),
@@ -231,6 +231,15 @@ fn text(reply: Value) -> Result<String, String> {
     from_redis_value(reply).map_err(|error| error.to_string())
 }
 
+/// Reads a list of texts. The client would make one of other answers too; a script of ours never gives
+/// those.
+fn list(reply: Value) -> Result<Vec<String>, String> {
+    if !matches!(reply, Value::Array(_)) {
+        return Err(format!("the script's answer {reply:?} is no list"));
+    }
+    from_redis_value(reply).map_err(|error| error.to_string())
+}
+
 fn unknown(word: &str) -> String {
     format!("the script's answer {word:?} is unknown")
 }
@@ -244,8 +253,8 @@ fn ruling(reply: Value) -> Result<Ruling, String> {
     }
 }
 
-fn answer(reply: Value) -> Result<Answer, String> {
-    let fields: Vec<String> = from_redis_value(reply).map_err(|error| error.to_string())?;
+fn answer(reply: Value, asker: Owner) -> Result<Answer, String> {
+    let fields = list(reply)?;
     let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
     match fields.as_slice() {
         ["stale"] => Ok(Answer::Stale),
@@ -256,6 +265,12 @@ fn answer(reply: Value) -> Result<Answer, String> {
         }
         [word, entry] => {
             let entry = packed::read(entry).map_err(|error| error.to_string())?;
+            // What another holds is never taken for ours, whatever was answered.
+            if let Entry::Running(held) | Entry::Finishing(held, _) = &entry
+                && held.hold.owner != asker
+            {
+                return Err(format!("{} holds it, who did not ask", held.hold.owner));
+            }
             match (*word, entry) {
                 ("claimed", Entry::Running(held)) => {
                     Ok(Answer::Claimed { fence: held.hold.fence, toll: held.toll })
@@ -279,3 +294,6 @@ fn hold(owner: &str, fence: &str) -> Result<Hold, String> {
 fn number(field: &str) -> Result<u64, String> {
     field.parse().map_err(|_| format!("{field:?} is no number"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,9 +87,9 @@ impl Schedules for Redis {
                 call.arg(name.as_str());
             }
             let texts: Vec<Text> = self.call(script, READ, &key, call).await?;
-            if texts.is_empty() {
-                let fault = Fault::corrupt(&key, "nothing was answered");
-                return Err(self.error(READ, fault));
+            // Half an answer would be asked for again and again.
+            if texts.is_empty() || !texts.len().is_multiple_of(2) {
+                return Err(self.error(READ, strange(&key)));
             }
             for (name, texts) in names.iter().zip(texts.chunks(2)) {
                 let [entry, position] = texts else { continue };

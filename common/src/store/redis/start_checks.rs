@@ -2,13 +2,14 @@
 //!
 //! Refused by name: a version older than 7.0, and a memory limit whose policy evicts keys (every
 //! key of ours has a time to live, so the `volatile-*` policies evict them too: a task would run
-//! twice in silence). Warned by name: an evicting policy without a limit, no append-only file.
+//! twice in silence). Warned by name: an evicting policy without a limit, no append-only file, a clock that differs.
 
 use std::sync::Arc;
 
 use super::fault::{Endpoint, Fault};
 use super::info::Info;
 use super::link::Link;
+use crate::diagnose::{Finding, Health};
 use crate::store::{StoreError, StoreErrorKind};
 
 const OPERATION: &str = "check the server";
@@ -42,6 +43,18 @@ pub(super) async fn run(link: &Arc<Link>, endpoint: &Endpoint) -> Result<Vec<Str
         tracing::warn!(%endpoint, %warning, "store may lose what it remembers");
     }
     Ok(warnings)
+}
+
+/// Warns where the clocks differ: what is due, delayed or expires is off by as much, and a schedule that was put in by a
+/// clock that is ahead waits until that time has come.
+pub(super) fn clock(endpoint: &Endpoint, finding: &Finding) -> Option<String> {
+    if finding.health == Health::Good {
+        return None;
+    }
+    let mend = finding.mend.as_deref().unwrap_or_default();
+    let warning = format!("{}: {mend}", finding.found);
+    tracing::warn!(%endpoint, %warning, "the clocks of this machine and of the store differ");
+    Some(warning)
 }
 
 /// Returns the server's version, and whether it is new enough.
@@ -119,6 +132,15 @@ mod tests {
         assert!(why.contains("volatile-ttl") && why.contains("noeviction"), "{why}");
         let warnings = judge(&info("7.0.15", "0", "allkeys-lru", "1")).unwrap();
         assert!(warnings.len() == 1 && warnings[0].contains("allkeys-lru"), "{warnings:?}");
+    }
+
+    #[test]
+    fn a_clock_that_differs_is_warned_about_with_how_to_mend_it() {
+        let (_, endpoint) = super::super::way::read("redis://127.0.0.1:6379", "store.url").unwrap();
+        let good = Finding::new("store", "clock", Health::Good, "they agree");
+        assert_eq!(clock(&endpoint, &good), None);
+        let bad = Finding::new("store", "clock", Health::Bad, "it is 1 h behind").mend("use NTP");
+        assert_eq!(clock(&endpoint, &bad), Some("it is 1 h behind: use NTP".to_owned()));
     }
 
     #[test]

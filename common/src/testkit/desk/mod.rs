@@ -65,6 +65,7 @@ where
     let cases = cases![
         walks:
             a_hundred_walks_keep_every_letter_as_it_was,
+            a_walk_right_behind_another_meets_every_letter,
             a_walk_of_no_letters_ends_at_once,
             a_walk_takes_more_letters_than_a_hand_holds_and_tells_how_far_it_is,
             letters_that_died_after_the_walk_began_are_left_alone,

@@ -35,6 +35,20 @@ pub(super) async fn a_hundred_walks_keep_every_letter_as_it_was(under: DeskUnder
     assert_eq!(under.letters(30).await, sent, "not a byte has changed");
 }
 
+pub(super) async fn a_walk_right_behind_another_meets_every_letter(under: DeskUnderTest) {
+    let sent = many(100);
+    under.bury(&sent).await;
+    under.rest_at(100).await;
+    let desk = Desk::new(under.backend.clone());
+    for turn in 0..20 {
+        // Nobody waits until what the last one had prefetched is back.
+        let walked = desk.walk(&queue(), &mut keep_all(), &terms()).await.unwrap();
+        assert_eq!((walked.total, walked.kept), (100, 100), "walk {turn}");
+        let listed = under.backend.letters.counts().await.unwrap();
+        assert_eq!(listed.get(&queue()), Some(&100), "walk {turn}");
+    }
+}
+
 pub(super) async fn a_walk_of_no_letters_ends_at_once(under: DeskUnderTest) {
     let mut plan = keep_all();
     assert_eq!(under.walk(0, &mut plan).await, Walked::default());

@@ -27,6 +27,11 @@ impl Bare {
 /// Starts a server that only this test knows, without an append-only file unless it is asked for;
 /// nothing, said aloud, where it is not installed.
 pub(super) async fn start(arguments: &[&str]) -> Option<Store> {
+    start_of(Generation::Old, arguments).await
+}
+
+/// The same of a generation.
+pub(super) async fn start_of(generation: Generation, arguments: &[&str]) -> Option<Store> {
     let arguments = [&["--appendonly", "no"], arguments].concat();
-    or_skip(Store::start_with(Generation::Old, &arguments).await)
+    or_skip(Store::start_with(generation, &arguments).await)
 }

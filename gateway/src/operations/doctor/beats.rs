@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use leveret_beat::engine::ANNOUNCED_FOR;
 use leveret_common::clock::Millis;
 use leveret_common::diagnose::{Finding, Health};
 use leveret_common::name::{KindName, Lane, ScheduleName};
@@ -11,7 +12,7 @@ use leveret_common::store::{BeatInfo, Heartbeat};
 
 use super::super::time;
 
-/// A beat's clock that is further ahead than this puts tasks in early by as much.
+/// A beat's clock that is further ahead than this puts tasks in early by as much; one that is behind, late.
 const SKEW: Duration = Duration::from_secs(2);
 /// Most names in one finding.
 const NAMED: usize = 5;
@@ -34,6 +35,8 @@ pub(super) struct Entry {
     pub(super) kind: KindName,
     pub(super) lane: Lane,
     pub(super) is_paused: bool,
+    /// How far it has got, where that is further than the clock shows.
+    pub(super) ahead: Option<Millis>,
     /// When it is due next.
     pub(super) next: Option<Millis>,
     /// Whether anything of it was ever due since it was made.
@@ -50,6 +53,7 @@ impl Timetable {
         findings.push(self.led());
         findings.extend(self.files());
         findings.extend(self.clocks(now));
+        findings.extend(self.ahead());
         findings.extend(self.unserved(workers));
         findings.extend(self.never_due());
         findings.extend(self.over());
@@ -116,17 +120,37 @@ impl Timetable {
     }
 
     fn clocks(&self, now: Millis) -> Option<Finding> {
-        let ahead = self.beats.iter().filter(|beat| beat.at > now.after(SKEW));
-        let told: Vec<String> = ahead
-            .take(NAMED)
-            .map(|beat| format!("{} is {} ahead", called(beat), time::rough(beat.at.since(now))))
-            .collect();
+        // One that lives has spoken since: what is older was written by a clock behind ours.
+        let oldest = ANNOUNCED_FOR + SKEW;
+        let off = |beat: &&BeatInfo| beat.at > now.after(SKEW) || now.since(beat.at) > oldest;
+        let tell = |beat: &BeatInfo| match beat.at > now {
+            true => format!("{} is {} ahead", called(beat), time::rough(beat.at.since(now))),
+            false => {
+                format!("{} is about {} behind", called(beat), time::rough(now.since(beat.at)))
+            }
+        };
+        let told: Vec<String> = self.beats.iter().filter(off).take(NAMED).map(tell).collect();
         if told.is_empty() {
             return None;
         }
         let found = format!("clocks differ from this gateway's: {}", told.join(", "));
         let mend = "let NTP set the clocks of all machines: what is due is put in by the leader's";
         Some(Finding::new("beats", "clocks", Health::Risky, found).mend(mend))
+    }
+
+    /// Schedules that were put in by a clock that was ahead.
+    fn ahead(&self) -> Option<Finding> {
+        let ahead: Vec<&Entry> =
+            self.schedules.iter().filter(|entry| entry.ahead.is_some()).collect();
+        let furthest = ahead.iter().filter_map(|entry| entry.ahead).max()?;
+        let found = format!(
+            "schedules have got further than the clock shows, one as far as {}, because a beat's clock was ahead; \
+             nothing of them is due before that: {}",
+            time::text(furthest),
+            self.named(&ahead)
+        );
+        let mend = "let NTP set the clocks; delete these schedules and make them anew to go on now";
+        Some(Finding::new("schedules", "ahead", Health::Risky, found).mend(mend))
     }
 
     /// Schedules that are going to put in what no living worker of their lane can perform.
@@ -261,6 +285,7 @@ mod tests {
             kind: "report.build".parse().unwrap(),
             lane: "reports".parse().unwrap(),
             is_paused: false,
+            ahead: None,
             next: Some(NOW),
             was_due: true,
         }
@@ -330,10 +355,12 @@ mod tests {
             harm(&mut timetable);
             assert_eq!(said(&timetable, &workers, Health::Bad), ["beats/leading"]);
         }
-        let risky: [(Harm, &str); 6] = [
+        let risky: [(Harm, &str); 8] = [
             (|t| t.beats[1] = beat(2, None, 8), "beats/files"),
             (|t| t.beats[1].file = None, "beats/files"),
             (|t| t.beats[1].at = Millis(NOW.0 + 3_000), "beats/clocks"),
+            (|t| t.beats[0].at = Millis(NOW.0 - 13_000), "beats/clocks"),
+            (|t| t.schedules[0].ahead = Some(Millis(NOW.0 + 3_600_000)), "schedules/ahead"),
             (|t| t.schedules[0].kind = "other".parse().unwrap(), "schedules/served"),
             (|t| t.schedules[0].lane = "reports.low".parse().unwrap(), "schedules/served"),
             (|t| (t.schedules[0].next, t.schedules[0].was_due) = (None, false), "schedules/due"),

@@ -19,11 +19,12 @@ use leveret_common::clock::Millis;
 use leveret_common::diagnose::{Diagnose, Finding, Health};
 use leveret_common::id::TaskId;
 use leveret_common::name::{Lane, QueueName};
-use leveret_common::store::{Behind, Heartbeat, Letter, Pause, ScheduleEntry, Seen};
+use leveret_common::store::{Behind, Heartbeat, Letter, Pause, Scheduled, Seen};
 use tokio::time::timeout;
 
 use self::beats::{Entry, Timetable};
 use self::own::Died;
+use super::schedules::AHEAD;
 use super::{Known, OperationError, Operations, stored};
 
 /// How long one part may look at itself; it promises about five seconds.
@@ -137,7 +138,7 @@ impl Operations {
             let page = stored("list the schedules", page).await?;
             found.is_whole = page.len() < BATCH;
             behind = page.last().map(|last| last.entry.name.clone());
-            found.schedules.extend(page.into_iter().map(|found| self.glance(found.entry)));
+            found.schedules.extend(page.into_iter().map(|found| self.glance(found)));
             if found.is_whole {
                 break;
             }
@@ -145,7 +146,9 @@ impl Operations {
         Ok(found)
     }
 
-    fn glance(&self, entry: ScheduleEntry) -> Entry {
+    fn glance(&self, found: Scheduled) -> Entry {
+        let Scheduled { entry, position } = found;
+        let ahead = position.map(|reached| reached.through);
         let timing = Timing::new(&entry.name, &entry.definition).ok();
         let says = entry.definition;
         let usual = self.shared.producer.options().lanes.get(&says.kind);
@@ -156,6 +159,7 @@ impl Operations {
             name: entry.name,
             kind: says.kind,
             is_paused: entry.paused.is_some(),
+            ahead: ahead.filter(|through| *through > self.now().after(AHEAD)),
             next: timing.as_ref().and_then(|timing| timing.next(self.now())),
             was_due: timing.and_then(|timing| timing.next(entry.since)).is_some(),
         }

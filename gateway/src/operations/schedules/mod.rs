@@ -9,6 +9,7 @@ mod list;
 mod many;
 
 use std::future::Future;
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use leveret_beat::timetable::{Seen, Timetable, TimetableError, Upcoming};
@@ -22,6 +23,9 @@ use tokio::time::timeout;
 pub use self::change::{Extent, MOST_COUNTED};
 pub use self::list::{Listed, Origin, Wish};
 use super::{OperationError, Operations, STORE_PATIENCE, stored, time, unconfirmed};
+
+/// Clocks of two machines differ by less: a schedule that has got further was put in by one that was wrong.
+pub(super) const AHEAD: Duration = Duration::from_secs(60);
 
 /// A schedule as a person sees it.
 #[derive(Debug, Clone, PartialEq)]
@@ -137,11 +141,13 @@ impl Operations {
 
     /// Adds what comes next.
     fn shown_with(&self, found: Scheduled, last: Option<Occurrence>) -> ScheduleView {
-        let entry = found.entry;
+        let Scheduled { entry, position } = found;
         let timing = Timing::new(&entry.name, &entry.definition);
+        let (now, through) = (self.now(), position.map_or(Millis(0), |reached| reached.through));
         let (mut next, mut warnings) = (None, Vec::new());
         if let Ok(timing) = &timing {
-            let from = self.now().max(entry.since);
+            // As beats go by it: what a clock that was ahead has put in is not due again.
+            let from = now.max(entry.since).max(through);
             match timing.next(from) {
                 Some(due) if entry.paused.is_none() => {
                     next = Some(Upcoming { due, planned: timing.planned(due) });
@@ -149,6 +155,9 @@ impl Operations {
                 Some(_) => {}
                 None => warnings.push(over(timing, from)),
             }
+        }
+        if through > now.after(AHEAD) {
+            warnings.push(ahead(through));
         }
         ScheduleView { entry, timing, next, last, warnings }
     }
@@ -163,6 +172,15 @@ fn over(timing: &Timing, now: Millis) -> String {
         }
         None => "It names no instant, so nothing is ever due.".to_owned(),
     }
+}
+
+/// Says that a clock was wrong which put its occurrences in.
+fn ahead(through: Millis) -> String {
+    let through = time::text(through);
+    format!(
+        "It has got to {through}, because a beat's clock was ahead: nothing of it is due before that. Delete it and make \
+         it anew to go on now."
+    )
 }
 
 /// Waits for the timetable to be looked at, within the store's patience.

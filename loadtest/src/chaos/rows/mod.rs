@@ -1,7 +1,15 @@
 //! The rows of the fault matrix.
 
+mod beats;
 mod broker;
+mod cluster;
+mod declared;
+mod deploy;
 mod footprint;
+mod input;
+mod letters;
+mod limits;
+mod metric;
 mod network;
 mod refusal;
 mod store;
@@ -13,8 +21,19 @@ use super::row::Row;
 /// Returns all of them, in the order of the matrix.
 #[must_use]
 pub fn all() -> Vec<&'static Row> {
-    let mut rows: Vec<&Row> =
-        [broker::ROWS, network::ROWS, store::ROWS, workers::ROWS].into_iter().flatten().collect();
+    let mut rows: Vec<&Row> = [
+        beats::ROWS,
+        broker::ROWS,
+        cluster::ROWS,
+        input::ROWS,
+        limits::ROWS,
+        network::ROWS,
+        store::ROWS,
+        workers::ROWS,
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     rows.sort_by_key(|row| number(row.name));
     rows
 }

@@ -1,6 +1,7 @@
 //! Rows about the store: restarted empty, wiped, hanging.
 
 mod lost;
+mod wiped;
 
 use super::super::row::{Row, SERVERS};
 
@@ -14,7 +15,7 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         name: "F21",
-        what: "store wiped five times under load",
+        what: "store wiped five times under load, while a detached task runs, and among many tasks",
         on: SERVERS,
         run: |play| Box::pin(lost::wiped_five_times(play)),
     },

@@ -6,6 +6,8 @@ mod drained;
 mod gateway;
 mod innocents;
 mod kill_table;
+mod killed;
+mod lasting;
 mod repeated;
 mod soak;
 mod stopped;
@@ -18,13 +20,13 @@ use crate::ground::On;
 pub(super) const ROWS: &[Row] = &[
     Row {
         name: "F1",
-        what: "worker killed at every step of settling",
+        what: "worker killed at every step of settling, beside another, with a detached task, among many tasks",
         on: &On::ALL,
         run: |play| Box::pin(kill_table::holds(play)),
     },
     Row {
         name: "F2",
-        what: "worker drained while idle, busy, with tasks not started, with a task longer than its grace",
+        what: "worker drained while idle, busy, with tasks not started, with a task longer than its grace, detached",
         on: &On::ALL,
         run: |play| Box::pin(drained::holds(play)),
     },
@@ -45,6 +47,12 @@ pub(super) const ROWS: &[Row] = &[
         what: "handler panics, aborts, exits, overflows its stack, never comes back",
         on: &On::ALL,
         run: |play| Box::pin(dies::holds(play)),
+    },
+    Row {
+        name: "F19",
+        what: "task longer than the broker waits for an ack, its worker killed in the middle",
+        on: &On::ALL,
+        run: |play| Box::pin(lasting::holds(play)),
     },
     Row {
         name: "F42",

@@ -33,6 +33,9 @@ const CHUNK: usize = 64;
 /// Shortest and longest wait before the next try to consume on a working connection.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
+/// How long the goodbye of a channel that does not answer is waited for.
+const GOODBYE: Duration = Duration::from_millis(100);
+
 /// The deliveries of one channel.
 pub(super) type Stream = Pin<Box<ReadyChunks<lapin::Consumer>>>;
 
@@ -105,7 +108,14 @@ impl Driver {
         let tag = self.tag();
         let (options, table) = (BasicConsumeOptions::default(), FieldTable::default());
         let consume = channel.basic_consume(short(&self.queue), short(&tag), options, table);
-        let stream = request(operation, consume).await?;
+        let stream = match request(operation, consume).await {
+            Ok(stream) => stream,
+            Err(error) => {
+                // The server may still come to it, and would hand out tasks to a channel that nobody reads.
+                let _ = timeout(GOODBYE, channel.close(200, "given up".into())).await;
+                return Err(error);
+            }
+        };
         self.shared.lock().session = Some(Session {
             generation: self.generation,
             channel,

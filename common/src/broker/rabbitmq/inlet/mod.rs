@@ -8,6 +8,8 @@
 //! message a dead letter. Guards that a message can cost nobody but itself; its body goes through
 //! untouched. What the server says of itself is trusted.
 
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod header;
 mod method;
 mod runtime;

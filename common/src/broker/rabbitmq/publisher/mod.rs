@@ -7,7 +7,10 @@
 
 mod refused;
 mod returns;
+mod silent;
+mod stale;
 
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +25,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use self::returns::{Key, Sent};
+use self::stale::Stale;
 use super::connection::REQUEST_DEADLINE;
 use super::declare::Declarer;
 use super::supervisor::{Link, State};
@@ -31,6 +35,7 @@ use crate::broker::PublishError;
 use crate::sabotage::{Break, breaks};
 
 pub(super) use self::refused::Refused;
+pub(super) use self::silent::Silent;
 
 /// How long messages on their way when the broker blocks may still be confirmed.
 const BLOCKED_GRACE: Duration = Duration::from_secs(1);
@@ -65,6 +70,10 @@ pub(super) struct Publisher {
     window: usize,
     deadline: Duration,
     refused: Refused,
+    silent: Silent,
+    stale: Stale,
+    /// When something was last confirmed, or nothing was awaited.
+    heard: Instant,
     waiting: VecDeque<Job>,
     sent: Sent,
     /// The connection that `channel` or `opening` belongs to.
@@ -89,6 +98,9 @@ impl Publisher {
             window,
             deadline,
             refused: Refused::default(),
+            silent: Silent::default(),
+            stale: Stale::default(),
+            heard: Instant::now(),
             waiting: VecDeque::new(),
             sent: Sent::default(),
             generation: 0,
@@ -101,6 +113,11 @@ impl Publisher {
     /// Returns what remembers why the broker refuses publishes.
     pub(super) fn refused(&self) -> Refused {
         self.refused.clone()
+    }
+
+    /// Returns what remembers which exchanges confirm nothing.
+    pub(super) fn silent(&self) -> Silent {
+        self.silent.clone()
     }
 
     /// Publishes until `stop`, then until all that was handed in is answered.
@@ -221,6 +238,9 @@ impl Publisher {
             self.channel_died();
         }
         let Some(channel) = &self.channel else { return };
+        if !self.sent.is_awaited() {
+            self.heard = Instant::now();
+        }
         while self.sent.len() < self.window {
             let Some(Job { message, until, reply }) = self.waiting.pop_front() else { return };
             let key = Key::of(&message);
@@ -237,11 +257,27 @@ impl Publisher {
 
     fn answer(&mut self) {
         let within = self.deadline;
-        let refused = self.refused.clone();
-        self.sent.answer(|error| {
-            refused.note(error);
-            PublishError::Unknown { within, why: error.to_string() }
-        });
+        let (refused, silent, now) = (self.refused.clone(), self.silent.clone(), Instant::now());
+        let stale = RefCell::new(std::mem::take(&mut self.stale));
+        self.heard = now;
+        self.sent.answer(
+            |key, taken| {
+                if taken {
+                    silent.heard(&key.exchange);
+                }
+                stale.borrow_mut().note(&key.exchange, &key.routing, taken, now);
+            },
+            |error| {
+                refused.note(error);
+                PublishError::Unknown { within, why: error.to_string() }
+            },
+        );
+        self.stale = stale.into_inner();
+        if self.stale.is_due(now) {
+            tracing::warn!("a queue refuses every message; publishing on a new channel");
+            self.abandon("the channel was given up, because it refused every message for a queue");
+            self.reopen();
+        }
     }
 
     fn next_due(&self) -> Instant {
@@ -259,13 +295,41 @@ impl Publisher {
             && at <= now
         {
             self.give_up = None;
-            self.sent.expire(None, || unknown(format!("the broker blocks publishers: {why}")));
+            self.sent.expire(None, |_| unknown(format!("the broker blocks publishers: {why}")));
         }
-        self.sent.expire(Some(now), || unknown("the broker is silent".to_owned()));
+        let silent = self.silent.clone();
+        let is_silent = Cell::new(false);
+        self.sent.expire(Some(now), |key| {
+            if blocked.is_none() {
+                is_silent.set(true);
+                silent.note(&key.exchange, now);
+            }
+            let (exchange, routing) = (&key.exchange, &key.routing);
+            unknown(format!(
+                "the broker is silent on what is sent to {exchange} for {routing}; where that lasts, the queue \
+                 there has no leader"
+            ))
+        });
+        if is_silent.get() && now.duration_since(self.heard) >= within / 2 {
+            self.leave();
+        }
         while self.waiting.front().is_some_and(|job| job.until <= now) {
             let Some(job) = self.waiting.pop_front() else { return };
             tell(job.reply, Err(self.not_sent()));
         }
+    }
+
+    /// Gives up a connection on which a publish waited in vain and nothing else was confirmed for a while, although the
+    /// broker answers on it: a node that has lost its cluster. The next one may lead to another node.
+    fn leave(&mut self) {
+        if let State::Up(link) = &*self.state.borrow() {
+            tracing::warn!(
+                generation = link.generation,
+                "the broker confirms nothing; connecting anew"
+            );
+            link.connection.cut();
+        }
+        self.heard = Instant::now();
     }
 
     /// Says why a message that waited until its deadline was not sent.

@@ -29,8 +29,8 @@ type Confirmed = (u64, lapin::Result<Confirmation>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Key {
     id: Option<String>,
-    exchange: String,
-    routing: String,
+    pub(super) exchange: String,
+    pub(super) routing: String,
 }
 
 impl Key {
@@ -120,12 +120,17 @@ impl Sent {
         }
     }
 
-    /// Answers what is settled. `unknown` explains a confirm that was cut off.
+    /// Answers what is settled. `heard` is told of each whether it was taken, `unknown` explains a confirm that
+    /// was cut off.
     ///
     /// The client may attach a returned message to another one's confirm. That one's own return may
     /// then be on its way with a third one's, so it counts as returned too: repeated without need
     /// it is one copy more, taken for confirmed it would be lost.
-    pub(super) fn answer(&mut self, unknown: impl Fn(&lapin::Error) -> PublishError) {
+    pub(super) fn answer(
+        &mut self,
+        heard: impl Fn(&Key, bool),
+        unknown: impl Fn(&lapin::Error) -> PublishError,
+    ) {
         let mut settled = std::mem::take(&mut self.settled);
         let mut mixed_up = HashSet::new();
         for (number, confirmed) in &mut settled {
@@ -142,10 +147,15 @@ impl Sent {
             }
         }
         for (number, confirmed) in settled {
-            let Some(Entry { key, reply: Some(reply), returned }) = self.entries.remove(&number)
-            else {
+            let Some(Entry { key, reply, returned }) = self.entries.remove(&number) else {
                 continue;
             };
+            match confirmed {
+                Ok(Confirmation::Ack(_)) => heard(&key, true),
+                Ok(Confirmation::Nack(_)) => heard(&key, false),
+                Ok(Confirmation::NotRequested) | Err(_) => {}
+            }
+            let Some(reply) = reply else { continue };
             let answer = match confirmed {
                 Ok(_) if returned || mixed_up.contains(&number) => {
                     Err(PublishError::Unroutable(key.routing))
@@ -169,7 +179,7 @@ impl Sent {
     }
 
     /// Answers what is due by `now`, or everything; it fills the window until it is settled.
-    pub(super) fn expire(&mut self, now: Option<Instant>, why: impl Fn() -> PublishError) {
+    pub(super) fn expire(&mut self, now: Option<Instant>, why: impl Fn(&Key) -> PublishError) {
         while let Some(&(due, number)) = self.dues.front() {
             let over = now.is_none_or(|now| due <= now);
             let entry = self.entries.get_mut(&number);
@@ -178,8 +188,9 @@ impl Sent {
                 return;
             }
             self.dues.pop_front();
-            if let Some(reply) = entry.and_then(|entry| entry.reply.take()) {
-                tell(reply, Err(why()));
+            let Some(entry) = entry else { continue };
+            if let Some(reply) = entry.reply.take() {
+                tell(reply, Err(why(&entry.key)));
             }
         }
     }
@@ -267,7 +278,7 @@ mod tests {
         assert!(carrier.send(Confirmation::Ack(returned(Some("a"), "gone.normal"))).is_ok());
         assert!(lost_way.send(Confirmation::Ack(None)).is_ok());
         sent.settled().await;
-        sent.answer(lost);
+        sent.answer(|_, _| {}, lost);
         assert!(
             matches!(a.try_recv().unwrap(), Err(PublishError::Unroutable(key)) if key == "gone.normal")
         );
@@ -283,12 +294,12 @@ mod tests {
         let (lost_way, mut a) = push(&mut sent, Some("a"), "gone.normal", until);
         assert!(carrier.send(Confirmation::Ack(returned(Some("a"), "gone.normal"))).is_ok());
         sent.settled().await;
-        sent.answer(lost);
+        sent.answer(|_, _| {}, lost);
         assert!(matches!(b.try_recv().unwrap(), Err(PublishError::Unroutable(_))), "repeated");
         assert!(a.try_recv().is_err(), "not answered before its own confirm");
         assert!(lost_way.send(Confirmation::Ack(None)).is_ok());
         sent.settled().await;
-        sent.answer(lost);
+        sent.answer(|_, _| {}, lost);
         assert!(matches!(a.try_recv().unwrap(), Err(PublishError::Unroutable(_))));
     }
 
@@ -301,11 +312,11 @@ mod tests {
         // Both came back, each on the other's confirm, and the first is looked at alone.
         assert!(x.send(Confirmation::Ack(returned(Some("y"), "gone.low"))).is_ok());
         sent.settled().await;
-        sent.answer(lost);
+        sent.answer(|_, _| {}, lost);
         assert!(matches!(first.try_recv().unwrap(), Err(PublishError::Unroutable(_))));
         assert!(y.send(Confirmation::Ack(returned(Some("x"), "gone.normal"))).is_ok());
         sent.settled().await;
-        sent.answer(lost);
+        sent.answer(|_, _| {}, lost);
         assert!(matches!(second.try_recv().unwrap(), Err(PublishError::Unroutable(_))));
     }
 
@@ -322,7 +333,7 @@ mod tests {
             answers.push(answer);
         }
         sent.settled().await;
-        sent.answer(lost);
+        sent.answer(|_, _| {}, lost);
         let ok: Vec<_> =
             answers.iter_mut().map(|answer| answer.try_recv().unwrap().is_ok()).collect();
         assert_eq!(ok, [false, false, false], "the carrier of a return is repeated too");
@@ -334,13 +345,13 @@ mod tests {
         let now = Instant::now();
         let (confirm, mut late) = push(&mut sent, Some("a"), "mail", now);
         let (_open, mut open) = push(&mut sent, Some("b"), "mail", soon());
-        sent.expire(Some(now), || PublishError::Blocked("late".to_owned()));
+        sent.expire(Some(now), |_| PublishError::Blocked("late".to_owned()));
         assert!(matches!(late.try_recv().unwrap(), Err(PublishError::Blocked(_))));
         assert!(open.try_recv().is_err());
         assert_eq!(sent.len(), 2);
         assert!(confirm.send(Confirmation::Ack(None)).is_ok());
         sent.settled().await;
-        sent.answer(lost);
+        sent.answer(|_, _| {}, lost);
         assert_eq!(sent.len(), 1);
         sent.abandon(|| PublishError::Unavailable("gone".to_owned()));
         assert!(matches!(open.try_recv().unwrap(), Err(PublishError::Unavailable(_))));

@@ -2,14 +2,10 @@
 
 use std::time::Duration;
 
-use leveret_common::id::TaskId;
-use serde_json::json;
-use tokio::time::{Instant, sleep};
-
 use super::super::super::row::Play;
 use super::super::super::stage::{Plan, Stage};
+use super::super::declared;
 use super::super::refusal::refusal;
-use super::super::wait::SOON;
 use crate::error::Error;
 use crate::fleet::Fleet;
 use crate::fleet::producers::Load;
@@ -23,11 +19,6 @@ const PACE: usize = 100;
 const KILLS: usize = 10;
 /// Runs between two kills, so that each meets a fleet at work.
 const BETWEEN: usize = 30;
-
-/// Waits for which delay queues are declared before the first crash. A broker that is killed within half a
-/// second of a queue's declaration forgets it, with what it confirmed for it: that is where the promises
-/// end (`docs/guarantees.md`), and no finding.
-const DELAYS: [&str; 8] = ["300ms", "600ms", "1100ms", "2100ms", "4100ms", "8200ms", "17s", "33s"];
 
 pub(super) async fn stopped_and_started(play: Play) -> Result<Finding, Error> {
     let mut stage = Stage::open(&play, Plan::default()).await?;
@@ -58,15 +49,10 @@ pub(super) async fn killed_ten_times(play: Play) -> Result<Finding, Error> {
     let mut stage = Stage::open(&play, Plan::default()).await?;
     let producers = stage.load(&Load::default());
     stage.ran(PACE).await?;
-    for delay in DELAYS {
-        let id = TaskId::mint();
-        let task = json!({ "kind": "ok", "id": id, "args": 1, "delay": delay });
-        stage.fleet.put_as(id, "ok", task).await?;
-    }
     stage.harmed();
     for kill in 1..=KILLS {
         stage.say(format!("kills the broker, {kill} of {KILLS}"));
-        has_written(&mut stage).await?;
+        declared::are_written(&mut stage).await?;
         let from = Fleet::now();
         stage.broker()?.kill().await?;
         stage.broker()?.start_again().await?;
@@ -77,16 +63,4 @@ pub(super) async fn killed_ten_times(play: Play) -> Result<Finding, Error> {
         stage.ran(ran + BETWEEN).await?;
     }
     stage.settle_down(producers, PATIENCE).await
-}
-
-/// Waits until the broker would know its queues again after a crash.
-async fn has_written(stage: &mut Stage) -> Result<(), Error> {
-    let began = Instant::now();
-    while !stage.broker()?.has_written_its_queues().await? {
-        if began.elapsed() > SOON {
-            return Err(Error::unexpected("RabbitMQ", "does not write down its queues"));
-        }
-        sleep(Duration::from_millis(50)).await;
-    }
-    Ok(())
 }

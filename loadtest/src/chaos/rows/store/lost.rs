@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::super::super::row::Play;
 use super::super::super::stage::{Plan, Stage};
 use super::super::wait::runs;
+use super::wiped;
 use crate::error::Error;
 use crate::fleet::Fleet;
 use crate::fleet::producers::Load;
@@ -81,6 +82,8 @@ pub(super) async fn wiped_five_times(play: Play) -> Result<Finding, Error> {
             .wrong
             .push(format!("{second} second runs, and at most {most} tasks were in flight"));
     }
+    finding.add(wiped::while_detached(&mut stage).await?);
+    finding.add(wiped::among_many(&mut stage).await?);
     Ok(finding)
 }
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use leveret_common::id::TaskId;
 
+use super::super::wait::put_behind_copies;
+use super::killed;
 use crate::chaos::{Cast, Plan, Play, Stage};
 use crate::error::Error;
 use crate::fleet::Fleet;
@@ -15,6 +17,8 @@ use crate::oracle::{Event, Finding};
 
 const SLOTS: usize = 4;
 const GRACE: Duration = Duration::from_secs(3);
+/// A kind that is acked before it runs.
+const DETACHED: &str = "long-slow";
 /// A kind that takes a second: longer than a drain waits for nothing, shorter than the grace.
 const SECOND: &str = "second";
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -35,6 +39,8 @@ const CASES: &[Case] = &[
     Case { name: "busy", kind: SECOND, tasks: SLOTS, again: 0 },
     Case { name: "prefetched", kind: SECOND, tasks: 3 * SLOTS, again: 0 },
     Case { name: "long", kind: "slow", tasks: 2 * SLOTS, again: SLOTS as u64 },
+    // Its deliveries are acked: a drain gives back what only a parked copy stands for.
+    Case { name: "detached", kind: DETACHED, tasks: SLOTS, again: SLOTS as u64 },
 ];
 
 /// Plays each case with a fleet of its own.
@@ -53,7 +59,7 @@ async fn case_holds(
     case: &Case,
     mut chance: fastrand::Rng,
 ) -> Result<Finding, Error> {
-    let settings = Settings { slots: SLOTS, grace: GRACE, ..Settings::default() };
+    let settings = Settings { slots: SLOTS, grace: GRACE, ..killed::quick() };
     let mut fleet = stage.another_fleet(case.name, Cast::Shipped, settings)?;
     fleet.add_settings("worker", &kind(SECOND, "1m", &fleet.journal.script("sleep 1")))?;
     fleet.start_gateway("").await?;
@@ -70,6 +76,9 @@ async fn case_holds(
     }
     // A task behind them shows that work goes on.
     fleet.put("ok").await?;
+    if fleet.is_embedded() && case.kind == DETACHED {
+        put_behind_copies(&fleet).await?;
+    }
     let mut finding = fleet.settle_down(stage.look(), PATIENCE, &mut chance).await?;
     let wrong = differs(case, first, &fleet, &finding)?;
     finding.wrong.extend(wrong.map(|why| format!("drained while {}: {why}", case.name)));
@@ -100,6 +109,9 @@ fn differs(
         history.all().find(|run| run.crashes > 0 || run.attempt > 1).map(|run| run.id);
     if let Some(id) = charged {
         return Ok(Some(format!("{id} was charged for it")));
+    }
+    if let Some((id, runs)) = history.tasks().find(|(_, runs)| runs.len() > 2) {
+        return Ok(Some(format!("{id} ran {} times", runs.len())));
     }
     if finding.explained() != case.again {
         let again = finding.explained();

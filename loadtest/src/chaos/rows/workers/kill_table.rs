@@ -2,25 +2,25 @@
 
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::{StreamExt, stream};
 use leveret_common::id::TaskId;
 use serde_json::json;
 
+use super::super::wait::put_behind_copies;
+use super::killed;
 use crate::chaos::{Cast, Plan, Play, Stage};
 use crate::error::Error;
 use crate::fleet::Fleet;
 use crate::fleet::door::Answer;
 use crate::fleet::rest::follow_ups_of;
-use crate::fleet::settings::{Settings, kind};
+use crate::fleet::settings::kind;
 use crate::oracle::Finding;
 
 /// How long a step may take to be reached, and how long a case may take to come to rest.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How many cases are played at once; each waits mostly for heartbeats to end.
-const AT_ONCE: usize = 4;
-/// Small, so that a dead worker's tasks are taken over soon.
-const HEARTBEAT_TTL: Duration = Duration::from_millis(1_500);
-const HEARTBEAT: Duration = Duration::from_millis(300);
+const AT_ONCE: usize = 6;
 /// A kind that nobody knows at first.
 const UNKNOWN: &str = "later";
 
@@ -90,18 +90,32 @@ const TABLE: &[Case] = &[
     case(UNKNOWN, "park.confirmed", &[1], 0),
 ];
 
-/// Plays every case, each with a fleet of its own on the same servers.
+/// Plays every case, each with a fleet of its own on the same servers, and then kills workers from outside.
 pub(super) async fn holds(play: Play) -> Result<Finding, Error> {
     let stage = Stage::open(&play, Plan { workers: 0, ..Plan::default() }).await?;
-    let mut whole = Finding::default();
-    for (batch, cases) in TABLE.chunks(AT_ONCE).enumerate() {
-        play.say(format!("{} of {} steps", batch * AT_ONCE, TABLE.len()));
-        let played = cases.iter().enumerate().map(|(place, case)| {
-            let name = format!("case-{}", batch * AT_ONCE + place);
-            case_holds(&stage, name, case, play.chance(place as u64))
-        });
-        for found in try_join_all(played).await? {
-            whole.add(found);
+    let mut whole = table_holds(&stage).await?;
+    if whole.failures().is_empty() {
+        whole.add(killed::holds(&stage).await?);
+    }
+    Ok(whole)
+}
+
+/// Plays the cases until one is red: each that never ends takes all of its patience.
+async fn table_holds(stage: &Stage) -> Result<Finding, Error> {
+    let case = |(place, case)| {
+        let chance = stage.play().chance(place as u64);
+        case_holds(stage, format!("case-{place}"), case, chance).boxed()
+    };
+    let cases: Vec<BoxFuture<'_, _>> = TABLE.iter().enumerate().map(case).collect();
+    let mut cases = stream::iter(cases).buffer_unordered(AT_ONCE);
+    let (mut whole, mut over) = (Finding::default(), 0);
+    while let Some(found) = cases.next().await {
+        whole.add(found?);
+        over += 1;
+        stage.say(format!("{over} of {} steps", TABLE.len()));
+        if !whole.failures().is_empty() {
+            whole.notes.push(format!("{} steps were not played to their end", TABLE.len() - over));
+            break;
         }
     }
     Ok(whole)
@@ -113,9 +127,7 @@ async fn case_holds(
     case: &Case,
     mut chance: fastrand::Rng,
 ) -> Result<Finding, Error> {
-    let settings =
-        Settings { heartbeat: HEARTBEAT, heartbeat_ttl: HEARTBEAT_TTL, ..Settings::default() };
-    let mut fleet = stage.another_fleet(&name, Cast::Shipped, settings)?;
+    let mut fleet = stage.another_fleet(&name, Cast::Shipped, killed::quick())?;
     fleet.start_gateway("").await?;
     let worker = fleet.start_worker(&format!("{}=return", case.step)).await?;
     let id = TaskId::mint();
@@ -134,26 +146,40 @@ async fn case_holds(
     // A task behind it shows that the worker went on.
     fleet.put("ok").await?;
     if fleet.is_embedded() && case.kind.starts_with("long") {
-        // Until every copy that is parked by now has come back.
-        let (behind, wait) = (TaskId::mint(), HEARTBEAT_TTL * 4);
-        let delay = format!("{}ms", wait.as_millis());
-        let task = json!({ "kind": "ok", "id": behind, "args": 1, "delay": delay });
-        fleet.put_as(behind, "ok", task).await?;
+        put_behind_copies(&fleet).await?;
     }
     let mut finding = fleet.settle_down(stage.look(), PATIENCE, &mut chance).await?;
-    let wrong = differs(case, id, &fleet, &finding)?;
+    let wrong = match differs(case, id, &fleet)? {
+        None => letters_differ(stage, case, id, &fleet).await?,
+        wrong => wrong,
+    };
     finding.wrong.extend(wrong.map(|why| format!("{} killed at {}: {why}", case.kind, case.step)));
     fleet.drain_workers().await?;
     Ok(finding)
 }
 
-/// Tells in what the runs of a task differ from what the table says.
-fn differs(
+/// Tells in what the dead letters differ from what the table says: those that are listed, and those that the broker
+/// holds.
+async fn letters_differ(
+    stage: &Stage,
     case: &Case,
     id: TaskId,
     fleet: &Fleet,
-    finding: &Finding,
 ) -> Result<Option<String>, Error> {
+    let listed: Vec<TaskId> = fleet.door.letters().await?.into_keys().collect();
+    let expected = if case.is_dead { vec![id] } else { Vec::new() };
+    if listed != expected {
+        return Ok(Some(format!("dead letters are listed of {listed:?}, not of {expected:?}")));
+    }
+    let Some(broker) = stage.look() else { return Ok(None) };
+    let queues = broker.queues_of(&format!("{}.dead.", fleet.settings().namespace)).await?;
+    let held: u64 = queues.iter().map(crate::node::QueueState::held).sum();
+    let is_so = if case.is_dead { held > 0 } else { held == 0 };
+    Ok((!is_so).then(|| format!("the queues of dead letters hold {held}")))
+}
+
+/// Tells in what the runs of a task differ from what the table says.
+fn differs(case: &Case, id: TaskId, fleet: &Fleet) -> Result<Option<String>, Error> {
     let runs = fleet.runs(id)?;
     let attempts: Vec<u32> = runs.iter().map(|run| run.attempt).collect();
     if attempts != case.attempts {
@@ -167,9 +193,6 @@ fn differs(
             "its last run is told of {} crashes, not {}",
             last.crashes, case.crashes
         )));
-    }
-    if (finding.dead == 1) != case.is_dead {
-        return Ok(Some(format!("{} dead letters are listed", finding.dead)));
     }
     if case.kind.ends_with("parent") {
         let ok = "ok".parse().map_err(|_| Error::unexpected("ok", "is no name of a kind"))?;

@@ -110,7 +110,13 @@ async fn watch(
     loop {
         tokio::select! {
             biased;
-            () = over.cancelled() => return,
+            () = over.cancelled() => {
+                // A drain that takes no time is told, too.
+                if stop.is_cancelled() && !teller.is_stopping {
+                    teller.stops();
+                }
+                return;
+            }
             () = stop.cancelled(), if !teller.is_stopping => {
                 // A door that closes for the drain says nothing of the role any more.
                 (readiness, life) = (None, None);

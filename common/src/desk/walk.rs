@@ -239,9 +239,8 @@ impl Desk {
         // Only now: the broker would hand them out again at once.
         let left: Vec<_> = walk.left.drain(..).map(|left| (left, Settle::Return)).collect();
         let _gone = consumer.settle(&left).await;
-        let ended = ended?;
         walk.put_back().await;
-        if ended {
+        if ended? {
             walk.forget_the_gone().await;
         }
         Ok(walk.walked)

@@ -174,6 +174,16 @@ impl Wire {
         }
     }
 
+    /// As [`Self::keep_ours`] for a message of a newer version: each of its headers, however large, as far as a frame
+    /// holds them. Which it can do without is known to those who know its version.
+    pub fn keep_for_newer(&mut self) {
+        self.drop_foreign();
+        self.priority = None;
+        if headers_size(&self.headers) > MAX_KEPT {
+            self.keep_ours();
+        }
+    }
+
     /// Keeps only headers that may be sent: `lv-*` and trace context, within the limits. Where one of
     /// ours is left out that way, the message says so and stays unreadable: without it, it may be another
     /// task than the one that was sent.

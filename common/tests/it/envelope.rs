@@ -524,3 +524,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_message_of_a_newer_version_keeps_headers_larger_than_ours_may_be() {
+    let tags = HeaderValue::Text("x".repeat(16 * 1024));
+    let mut wire = Wire::default();
+    wire.headers.insert("lv-tags".to_owned(), tags.clone());
+    wire.headers.insert("x-death".to_owned(), HeaderValue::Text("y".to_owned()));
+    wire.keep_for_newer();
+    assert_eq!(wire.headers.into_iter().collect::<Vec<_>>(), [("lv-tags".to_owned(), tags)]);
+}

@@ -22,15 +22,6 @@ pub enum Ending {
     Either,
 }
 
-/// What else may become of tasks in a play, because of what is done in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Allowance {
-    /// Senders are refused for good.
-    Refusals,
-    /// A task is a dead letter `poison`, as long as so many of its workers were lost that this is what it should be.
-    Poison,
-}
-
 /// What became of each task that somebody tried to put in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Accepted {
@@ -41,7 +32,9 @@ pub struct Accepted {
     endings: BTreeMap<TaskId, Ending>,
     /// Why, of those that were refused.
     whys: BTreeMap<TaskId, String>,
-    allowed: BTreeSet<Allowance>,
+    /// Those whose refusal is what the play wants.
+    meant: BTreeSet<TaskId>,
+    allows_poison: bool,
     /// How often an answer was late, none, or *not now*, and the same request was sent again.
     pub repeated: u64,
 }
@@ -79,15 +72,27 @@ impl Accepted {
         }
     }
 
-    /// Allows for what else the faults of a play may do.
-    pub fn allow(&mut self, allowance: Allowance) {
-        self.allowed.insert(allowance);
+    /// Allows for tasks that are dead letters `poison`, where so many of their workers were lost that this is what they
+    /// should be.
+    pub const fn allow_poison(&mut self) {
+        self.allows_poison = true;
     }
 
     /// Whether that may be.
     #[must_use]
-    pub fn allows(&self, allowance: Allowance) -> bool {
-        self.allowed.contains(&allowance)
+    pub const fn allows_poison(&self) -> bool {
+        self.allows_poison
+    }
+
+    /// States that a task is to be refused for good.
+    pub fn expect_refusal(&mut self, id: TaskId) {
+        self.meant.insert(id);
+        self.refuse(id);
+    }
+
+    /// Returns those that were refused though nobody meant them to be.
+    pub fn wrongly_refused(&self) -> impl Iterator<Item = TaskId> {
+        self.refused.difference(&self.meant).copied()
     }
 
     /// Records that a task was refused for good.

@@ -6,7 +6,7 @@
 
 use leveret_common::id::TaskId;
 
-use super::accepted::{Allowance, Ending, Promise};
+use super::accepted::{Ending, Promise};
 use super::event::Event;
 use super::finding::NAMED;
 use super::history::Run;
@@ -67,7 +67,7 @@ fn is_poisoned(id: TaskId, promise: &Promise, evidence: &Evidence) -> bool {
         let is_worker = !evidence.others.contains(&pid);
         unseen += u32::from(!ran_it && is_worker && promise.at <= to.after(SLACK));
     }
-    evidence.accepted.allows(Allowance::Poison)
+    evidence.accepted.allows_poison()
         && seen > 0
         && seen + unseen.min(1) >= evidence.limits.max_crashes
 }
@@ -80,6 +80,17 @@ pub(super) fn contradictions(evidence: &Evidence) -> Vec<String> {
         let is_done = runs.iter().any(|run| run.is_done() && is_surely_recorded(run, evidence));
         if is_done && !is_forgotten_between(runs, evidence) {
             wrong.push(format!("{id} is done, and a dead letter ({reason})"));
+        }
+    }
+    for (id, state) in &evidence.told {
+        let runs = evidence.history.of(*id);
+        let is_done = runs.iter().any(|run| run.is_done() && is_surely_recorded(run, evidence));
+        let is_dead = evidence.letters.contains_key(id);
+        if state == "dead" && is_done && !is_dead && !is_forgotten_between(runs, evidence) {
+            wrong.push(format!("{id} is done, and said to be dead, and no letter is listed"));
+        }
+        if state == "done" && !runs.iter().any(Run::is_done) {
+            wrong.push(format!("{id} is said to be done, and no run of it ended well"));
         }
     }
     let open = evidence.told.iter().filter(|(_, state)| is_open(state));

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use leveret_common::id::TaskId;
 
-use super::accepted::{Accepted, Allowance};
+use super::accepted::Accepted;
 use super::due::Waits;
 use super::event::Event;
 use super::finding::{Finding, NAMED, named};
@@ -79,9 +79,8 @@ pub fn judge(evidence: &Evidence) -> Finding {
 
 /// Tells of senders that were refused for good though they did nothing wrong.
 fn refusals(accepted: &Accepted) -> Option<String> {
-    let refused: Vec<TaskId> = accepted.refused().iter().copied().collect();
-    let first = refused.first().filter(|_| !accepted.allows(Allowance::Refusals))?;
-    let why = accepted.why_refused(*first);
+    let refused: Vec<TaskId> = accepted.wrongly_refused().collect();
+    let why = accepted.why_refused(*refused.first()?);
     Some(format!("{} refused for good: {} ({why})", refused.len(), named(&refused)))
 }
 

@@ -182,8 +182,7 @@ fn what_ended_both_ways_is_told() {
 fn what_was_refused_and_ran_is_told() {
     let (mut story, _) = Story::new();
     let refused = TaskId::mint();
-    story.0.accepted.refuse(refused);
-    story.0.accepted.allow(Allowance::Refusals);
+    story.0.accepted.expect_refusal(refused);
     let finding = story.ran(refused, 1, 7, 10, Some(0)).judged();
     assert_eq!(finding.wrong.len(), 1, "{finding:?}");
 }
@@ -263,7 +262,7 @@ fn what_was_to_die_and_did_not_or_otherwise_is_told() {
 fn poisoned(kills: u32, is_allowed: bool) -> Vec<String> {
     let (mut story, id) = Story::new();
     if is_allowed {
-        story.0.accepted.allow(Allowance::Poison);
+        story.0.accepted.allow_poison();
     }
     for kill in 0..kills {
         let at = 10 + 20 * u64::from(kill);
@@ -363,4 +362,25 @@ fn a_second_run_long_after_what_would_explain_it_is_told() {
     let (story, id) = Story::new();
     let story = story.ran(id, 1, 7, 10, None).met(killed(7, 12)).ran(id, 1, 8, 900, Some(0));
     assert_eq!(story.judged().unexplained.len(), 1);
+}
+
+#[test]
+fn a_kill_explains_one_second_run_of_an_attempt_whichever_run_it_met() {
+    let (story, id) = Story::new();
+    let story = story.ran(id, 1, 7, 10, Some(1)).ran(id, 2, 7, 12, Some(0)).met(killed(7, 14));
+    let finding = story.ran(id, 2, 8, 20, Some(0)).ran(id, 2, 9, 26, Some(0)).judged();
+    assert_eq!((finding.explained(), finding.unexplained.len()), (1, 1), "{finding:?}");
+}
+
+#[test]
+fn what_is_said_to_have_ended_otherwise_than_it_ran_is_told() {
+    let (mut story, id) = Story::new();
+    story.0.told.insert(id, "dead".to_owned());
+    let finding = story.ran(id, 1, 7, 10, Some(0)).judged();
+    assert_eq!(finding.wrong.len(), 1, "{finding:?}");
+
+    let (mut story, id) = Story::to_end(Ending::Either);
+    story.0.told.insert(id, "done".to_owned());
+    let finding = story.letter(id, "handler").ran(id, 1, 7, 10, Some(65)).judged();
+    assert_eq!(finding.wrong.len(), 1, "{finding:?}");
 }

@@ -17,7 +17,7 @@ pub mod pace;
 mod runs;
 pub mod window;
 
-pub use self::accepted::{Accepted, Allowance, Ending};
+pub use self::accepted::{Accepted, Ending};
 pub use self::event::Event;
 pub use self::finding::Finding;
 pub use self::history::{End, History, Run};

@@ -47,22 +47,23 @@ pub(super) fn judge(runs: &[Run], evidence: &Evidence, waits: &Waits, finding: &
     }
 }
 
-/// Finds what explains `next`, the latest run before it first; what explained another run does not count again.
+/// Finds what explains `next`, the latest run before it first; what explained another run of the same attempt does not
+/// count again. A wipe or a replay may bring each attempt once more.
 fn explanation(
     earlier: &[Run],
     next: &Run,
     evidence: &Evidence,
     waits: &Waits,
-    used: &mut BTreeSet<(usize, usize)>,
+    used: &mut BTreeSet<(usize, u32)>,
 ) -> Option<Window> {
-    for (at, first) in earlier.iter().enumerate().rev() {
+    for first in earlier.iter().rev() {
         if is_forgotten(first, next, &evidence.limits) {
             return Some(Window::Retention);
         }
         for (which, event) in evidence.events.iter().enumerate() {
             let found = explains(event, first, next, &evidence.events, waits, &evidence.limits);
             if let Some(window) = found
-                && used.insert((at, which))
+                && used.insert((which, next.attempt))
             {
                 return Some(window);
             }

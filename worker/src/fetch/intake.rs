@@ -275,7 +275,7 @@ fn newer(delivery: &Delivery, lane: &Lane, version: u32, now: Millis) -> Publish
     let parks = u32::try_from(parks).unwrap_or(u32::MAX);
     let until = now.after(publishes::deploy_wait(parks));
     let mut wire = delivery.wire.clone();
-    wire.keep_ours();
+    wire.keep_for_newer();
     wire.headers.insert(header::PARKS.to_owned(), parks.saturating_add(1).into());
     wire.headers.insert(header::PARKED_SINCE.to_owned(), since.0.into());
     wire.headers.insert(header::NOT_BEFORE.to_owned(), until.0.into());

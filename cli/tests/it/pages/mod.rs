@@ -39,7 +39,7 @@ const README: [(&str, &str, &str); 7] = [
     (
         "export LEVERET_BROKER_URL",
         "not run",
-        "needs servers; worker, gateway and beat are run by `cli/tests/it/fleet`",
+        "needs servers; worker, gateway and beat are run by `loadtest/tests/it/chaos.rs`",
     ),
     ("proof() {", "not run", "takes many minutes"),
 ];

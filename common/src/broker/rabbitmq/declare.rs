@@ -15,12 +15,19 @@ use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptio
 use lapin::protocol::AMQPErrorKind;
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, ErrorKind, ExchangeKind};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::supervisor::{Link, State, Supervisor};
 use super::topology::{Onward, Part, Routing, Topology, Unit};
 use super::translate::short;
 use crate::broker::{BrokerError, PublishError};
+use crate::spawn::Spawner;
+
+/// How long it may take to make a delay queue, and to delete one before that which has no leader.
+const LONGEST_MAKING: Duration = Duration::from_secs(30);
+
+/// How long a connection may take to answer, at least.
+const LEAST: Duration = Duration::from_millis(500);
 
 /// Tells why something could not be declared.
 #[derive(Debug, Clone)]
@@ -77,6 +84,8 @@ struct Memory {
     known: HashSet<Unit>,
     /// What was made on this connection, and until when the broker may not have written it down.
     young: HashMap<Unit, Instant>,
+    /// Whose turn it is to prepare a bucket.
+    turns: HashMap<Unit, Arc<tokio::sync::Mutex<()>>>,
 }
 
 /// Declares units once per connection.
@@ -88,6 +97,8 @@ pub(super) struct Declarer {
     new_queue: Duration,
     /// One declares at a time: the others find it done.
     turn: tokio::sync::Mutex<()>,
+    /// What makes buckets.
+    tasks: Spawner,
 }
 
 impl Declarer {
@@ -95,9 +106,10 @@ impl Declarer {
         topology: Topology,
         supervisor: Arc<Supervisor>,
         new_queue: Duration,
+        tasks: Spawner,
     ) -> Self {
         let (memory, turn) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self { topology, supervisor, memory, new_queue, turn }
+        Self { topology, supervisor, memory, new_queue, turn, tasks }
     }
 
     /// Makes sure that all `units` exist.
@@ -116,14 +128,36 @@ impl Declarer {
         timeout_at(until, declared).await.map_err(late)?
     }
 
-    /// Has a bucket's queue there and complete before its exchange makes it known to everybody.
+    /// Has a bucket's queue there and complete before its exchange makes it known to everybody. It is made to the
+    /// end also where nobody waits for it any more.
     async fn prepare(&self, link: &Link, unit: &Unit) -> Result<(), DeclareError> {
-        match unit {
-            Unit::Bucket(_) if !self.new_queue.is_zero() => {
-                bucket::prepare(link, &self.topology.parts(unit), self.new_queue).await
-            }
-            Unit::Bucket(_) | Unit::Doors | Unit::Dead(_) | Unit::Lane(_) => Ok(()),
+        if !matches!(unit, Unit::Bucket(_)) || self.new_queue.is_zero() {
+            return Ok(());
         }
+        let turn = self.turn_of(unit).lock_owned().await;
+        if self.missing(link, std::slice::from_ref(unit)).is_empty() {
+            return Ok(());
+        }
+        let (link, parts, new_queue) = (link.clone(), self.topology.parts(unit), self.new_queue);
+        let made = self.tasks.spawn(async move {
+            let _turn = turn;
+            match timeout(LONGEST_MAKING, bucket::prepare(&link, &parts, new_queue)).await {
+                Ok(made) => made,
+                Err(_) => {
+                    // The right to make it ends with the connection, which does not answer.
+                    link.connection.cut();
+                    Err(DeclareError::Unavailable("a queue was not made in time".to_owned()))
+                }
+            }
+        });
+        let ended = |_| DeclareError::Unavailable("it was ended while a queue was made".to_owned());
+        made.await.map_err(ended)?
+    }
+
+    /// Returns what has one at a time prepare a unit, and others meanwhile.
+    fn turn_of(&self, unit: &Unit) -> Arc<tokio::sync::Mutex<()>> {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.turns.entry(unit.clone()).or_default().clone()
     }
 
     /// Forgets everything, so that the next use declares again: somebody has deleted something.
@@ -160,9 +194,15 @@ impl Declarer {
         (*until > Instant::now()).then_some((*until, memory.generation))
     }
 
-    /// Whether the connection of a generation is still the present one, and up.
-    pub(super) fn is_on(&self, generation: u64) -> bool {
-        matches!(&*self.supervisor.watch().borrow(), State::Up(link) if link.generation == generation)
+    /// Whether the connection of a generation is still the present one, and answers: one whose server lost its power
+    /// seems to be up for a while.
+    pub(super) async fn is_on(&self, generation: u64, until: Instant) -> bool {
+        let link = match &*self.supervisor.watch().borrow() {
+            State::Up(link) if link.generation == generation => link.clone(),
+            State::Up(_) | State::Down(_) | State::Closed => return false,
+        };
+        let left = until.saturating_duration_since(Instant::now()).max(LEAST);
+        matches!(link.connection.answer(left).await, Some(Ok(())))
     }
 
     /// Notes that queues were made now. The broker writes them down once it has not made any for a while, so

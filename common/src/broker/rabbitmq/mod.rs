@@ -150,7 +150,9 @@ impl RabbitMq {
         let topology = Topology::new(config.namespace);
         // A publish has to come through, however little time it has.
         let new_queue = config.new_queue.min(config.publish_deadline / 4);
-        let declarer = Arc::new(Declarer::new(topology.clone(), consuming.clone(), new_queue));
+        let makers = connections.tasks.child();
+        let declarer =
+            Arc::new(Declarer::new(topology.clone(), consuming.clone(), new_queue, makers));
         let window = config.publish_window.max(1);
         let (jobs, taken) = mpsc::channel(window);
         let (state, deadline) = (publishing.watch(), config.publish_deadline);

@@ -4,10 +4,11 @@
 //! its queue was declared, that what came back is tried once more after a fresh declare, and that
 //! all of a batch is answered within one deadline.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
@@ -39,6 +40,14 @@ pub(super) struct Outbox {
     pub(super) declarer: Arc<Declarer>,
     /// Knows which buckets confirm nothing.
     pub(super) silent: Silent,
+}
+
+/// What is known of the queues that a batch goes to.
+#[derive(Default)]
+struct Ready {
+    declared: HashMap<Unit, Result<(), DeclareError>>,
+    /// The connections on which one of them was made a moment ago.
+    young_on: HashSet<u64>,
 }
 
 impl Outbox {
@@ -104,10 +113,10 @@ impl Outbox {
 
     /// Publishes once, without looking after what came back.
     async fn attempt(&self, batch: &[&Publish], until: Instant) -> Vec<Result<(), PublishError>> {
-        let mut declared: HashMap<Unit, Result<(), DeclareError>> = HashMap::new();
+        let mut ready = Ready { declared: self.buckets(batch, until).await, ..Ready::default() };
         let mut answers = Vec::with_capacity(batch.len());
         for publish in batch {
-            answers.push(self.hand_in(publish, until, &mut declared).await);
+            answers.push(self.hand_in(publish, until, &mut ready).await);
         }
         let mut results = Vec::with_capacity(batch.len());
         for answer in answers {
@@ -116,9 +125,8 @@ impl Outbox {
                 Ok(answer) => answer.await.unwrap_or_else(|_| Err(self.unknown())),
             });
         }
-        let units: Vec<Unit> = declared.into_keys().collect();
-        if results.iter().any(Result::is_ok) && !self.are_written(&units, until).await {
-            let why = "the broker was lost before it had written down a queue that is new";
+        if results.iter().any(Result::is_ok) && !self.are_written(&ready, until).await {
+            let why = "the broker was lost before it had surely written down a queue that is new";
             for result in results.iter_mut().filter(|result| result.is_ok()) {
                 *result = Err(PublishError::Unknown { within: self.deadline, why: why.to_owned() });
             }
@@ -126,12 +134,39 @@ impl Outbox {
         results
     }
 
-    /// Waits until the broker has surely written down those of `units` that were made here a moment ago; false where
-    /// it was lost before.
-    async fn are_written(&self, units: &[Unit], until: Instant) -> bool {
-        let Some((written, generation)) = self.declarer.young(units) else { return true };
-        tokio::time::sleep_until(written.min(until)).await;
-        self.declarer.is_on(generation)
+    /// Has the delay queues of a batch made, side by side: each that is new takes a while.
+    async fn buckets(
+        &self,
+        batch: &[&Publish],
+        until: Instant,
+    ) -> HashMap<Unit, Result<(), DeclareError>> {
+        let delayed = batch.iter().filter(|one| matches!(one.to, Destination::Delay { .. }));
+        let units: HashSet<Unit> = delayed.flat_map(|one| self.plan(&one.to).1).collect();
+        let ensured = units.into_iter().map(async |unit| {
+            let ensured = self.declarer.ensure(std::slice::from_ref(&unit), until).await;
+            (unit, ensured)
+        });
+        join_all(ensured).await.into_iter().collect()
+    }
+
+    /// Waits until the broker has surely written down those queues that were made here a moment ago; false where it
+    /// was lost since then, or where that takes too long.
+    async fn are_written(&self, ready: &Ready, until: Instant) -> bool {
+        if ready.young_on.is_empty() {
+            return true;
+        }
+        let units: Vec<Unit> = ready.declared.keys().cloned().collect();
+        while let Some((written, _)) = self.declarer.young(&units) {
+            if Instant::now() >= until {
+                return false;
+            }
+            tokio::time::sleep_until(written.min(until)).await;
+        }
+        let mut all = true;
+        for generation in &ready.young_on {
+            all &= self.declarer.is_on(*generation, until).await;
+        }
+        all
     }
 
     /// Hands one message to the publisher; the answer comes by `until`.
@@ -139,22 +174,26 @@ impl Outbox {
         &self,
         publish: &Publish,
         until: Instant,
-        declared: &mut HashMap<Unit, Result<(), DeclareError>>,
+        ready: &mut Ready,
     ) -> Result<oneshot::Receiver<Result<(), PublishError>>, PublishError> {
         self.check_size(&publish.wire)?;
         let route = loop {
             let planned = Instant::now();
             let (route, units) = self.plan(&publish.to);
-            for unit in units {
-                let known = match declared.get(&unit) {
+            for unit in &units {
+                let known = match ready.declared.get(unit) {
                     Some(known) => known.clone(),
                     None => {
-                        let fresh = self.declarer.ensure(std::slice::from_ref(&unit), until).await;
-                        declared.insert(unit, fresh.clone());
+                        let fresh = self.declarer.ensure(std::slice::from_ref(unit), until).await;
+                        ready.declared.insert(unit.clone(), fresh.clone());
                         fresh
                     }
                 };
                 known?;
+            }
+            // Now, because a connection that is lost takes what is known of them with it.
+            if let Some((_, generation)) = self.declarer.young(&units) {
+                ready.young_on.insert(generation);
             }
             // It takes a while to make a delay queue, and then less is left to be waited for.
             if planned.elapsed() < SHORTEST_WAIT {

@@ -53,7 +53,7 @@ pub(super) fn clock(endpoint: &Endpoint, finding: &Finding) -> Option<String> {
     }
     let mend = finding.mend.as_deref().unwrap_or_default();
     let warning = format!("{}: {mend}", finding.found);
-    tracing::warn!(%endpoint, %warning, "the clocks of this machine and of the store differ");
+    tracing::warn!(%endpoint, %warning, "the clocks of this machine and of the store may differ");
     Some(warning)
 }
 

@@ -37,6 +37,8 @@ use crate::sabotage::{Break, breaks};
 pub(super) use self::refused::Refused;
 pub(super) use self::silent::Silent;
 
+/// How long messages on their way may still be confirmed when their channel is to be replaced.
+const RENEWAL_GRACE: Duration = Duration::from_secs(1);
 /// How long messages on their way when the broker blocks may still be confirmed.
 const BLOCKED_GRACE: Duration = Duration::from_secs(1);
 /// How long to wait before a channel that could not be opened is opened again.
@@ -72,6 +74,8 @@ pub(super) struct Publisher {
     refused: Refused,
     silent: Silent,
     stale: Stale,
+    /// Until when a channel that is doubted may still answer; nothing more is sent on it.
+    renewal: Option<Instant>,
     /// When something was last confirmed, or nothing was awaited.
     heard: Instant,
     waiting: VecDeque<Job>,
@@ -100,6 +104,7 @@ impl Publisher {
             refused: Refused::default(),
             silent: Silent::default(),
             stale: Stale::default(),
+            renewal: None,
             heard: Instant::now(),
             waiting: VecDeque::new(),
             sent: Sent::default(),
@@ -181,6 +186,7 @@ impl Publisher {
                 self.give_up = None;
                 if self.generation != link.generation {
                     self.abandon("the connection was lost");
+                    self.stale = Stale::default();
                     self.generation = link.generation;
                     self.opening = Some(open(link, Duration::ZERO).boxed());
                 }
@@ -194,6 +200,7 @@ impl Publisher {
     fn abandon(&mut self, why: &str) {
         self.channel = None;
         self.opening = None;
+        self.renewal = None;
         let within = self.deadline;
         self.sent.abandon(|| PublishError::Unknown { within, why: why.to_owned() });
     }
@@ -225,7 +232,8 @@ impl Publisher {
 
     /// Sends what the window has room for; while the broker blocks, answers so at once.
     fn send_waiting(&mut self) {
-        if self.waiting.is_empty() {
+        self.renew();
+        if self.waiting.is_empty() || self.renewal.is_some() {
             return;
         }
         if let Some(why) = self.blocked() {
@@ -275,6 +283,14 @@ impl Publisher {
         self.stale = stale.into_inner();
         if self.stale.is_due(now) {
             tracing::warn!("a queue refuses every message; publishing on a new channel");
+            self.renewal = Some(now + RENEWAL_GRACE);
+        }
+    }
+
+    /// Replaces a channel that is doubted, once nothing waits for an answer on it.
+    fn renew(&mut self) {
+        let Some(until) = self.renewal else { return };
+        if !self.sent.is_awaited() || until <= Instant::now() {
             self.abandon("the channel was given up, because it refused every message for a queue");
             self.reopen();
         }
@@ -283,7 +299,7 @@ impl Publisher {
     fn next_due(&self) -> Instant {
         let waiting = self.waiting.front().map(|job| job.until);
         let far = Instant::now() + REQUEST_DEADLINE;
-        let due = [waiting, self.sent.next_due(), self.give_up];
+        let due = [waiting, self.sent.next_due(), self.give_up, self.renewal];
         due.into_iter().flatten().fold(far, Instant::min)
     }
 
@@ -329,6 +345,8 @@ impl Publisher {
             );
             link.connection.cut();
         }
+        // It was the connection, and none of the queues.
+        self.silent.forget();
         self.heard = Instant::now();
     }
 

@@ -34,6 +34,11 @@ impl Silent {
         }
     }
 
+    /// Forgets all of it.
+    pub(super) fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Tells whether an exchange is to be gone round.
     pub(in crate::broker::rabbitmq) fn is(&self, exchange: &str, now: Instant) -> bool {
         let silent = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -15,10 +15,17 @@ const DOUBT: Duration = Duration::from_secs(2);
 /// How long a new channel is trusted.
 const TRUST: Duration = Duration::from_secs(10);
 
-/// Since when each route has been refused.
+/// When a route was refused first and last, and never taken between.
+#[derive(Debug, Clone, Copy)]
+struct Refused {
+    first: Instant,
+    last: Instant,
+}
+
+/// Which routes are refused.
 #[derive(Debug, Default)]
 pub(super) struct Stale {
-    refused: HashMap<(String, String), Instant>,
+    refused: HashMap<(String, String), Refused>,
     replaced: Option<Instant>,
 }
 
@@ -32,14 +39,14 @@ impl Stale {
         if taken {
             self.refused.remove(&route);
         } else {
-            self.refused.entry(route).or_insert(now);
+            self.refused.entry(route).or_insert(Refused { first: now, last: now }).last = now;
         }
     }
 
     /// Tells whether the channel is to be replaced now; then the next one is trusted for a while.
     pub(super) fn is_due(&mut self, now: Instant) -> bool {
         let is_trusted = self.replaced.is_some_and(|at| now.duration_since(at) < TRUST);
-        let is_due = self.refused.values().any(|since| now.duration_since(*since) >= DOUBT);
+        let is_due = self.refused.values().any(|one| one.last - one.first >= DOUBT);
         if is_trusted || !is_due {
             return false;
         }
@@ -59,8 +66,12 @@ mod tests {
         stale.note("tasks", "mail", false, now);
         assert!(!stale.is_due(now));
         stale.note("tasks", "other", true, now + DOUBT);
-        assert!(stale.is_due(now + DOUBT));
+        assert!(!stale.is_due(now + DOUBT), "nobody knows whether it would be refused now");
         stale.note("tasks", "mail", false, now + DOUBT);
+        assert!(stale.is_due(now + DOUBT));
+        for after in [DOUBT, 2 * DOUBT] {
+            stale.note("tasks", "mail", false, now + after);
+        }
         assert!(!stale.is_due(now + 2 * DOUBT));
         assert!(stale.is_due(now + DOUBT + TRUST));
     }

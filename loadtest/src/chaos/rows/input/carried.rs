@@ -19,7 +19,7 @@ use crate::chaos::{Plan, Play, Stage};
 use crate::error::Error;
 use crate::fleet::Fleet;
 use crate::fleet::settings::kind;
-use crate::oracle::{Event, Finding};
+use crate::oracle::{Ending, Event, Finding};
 
 /// How long all work may take to end.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -105,6 +105,7 @@ async fn publish(stage: &mut Stage) -> Result<Vec<(TaskId, AMQPValue)>, Error> {
             .headers(&[entry(TOMORROW, &value), strange]);
         sender.send(&properties, b"1").await?;
         stage.fleet.books.open().accept(id, KIND, Fleet::now());
+        stage.fleet.books.open().expect(id, Ending::Dead(&["handler"]));
         sent.push((id, expected));
     }
     Ok(sent)

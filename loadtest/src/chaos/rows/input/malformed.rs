@@ -22,7 +22,7 @@ use crate::chaos::{Plan, Play, Stage};
 use crate::error::{Error, while_doing};
 use crate::fleet::Fleet;
 use crate::fleet::producers::Load;
-use crate::oracle::Finding;
+use crate::oracle::{Ending, Finding};
 
 /// How long all work may take to end once the producers have stopped, and what comes before it in the lane.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -144,7 +144,11 @@ impl Set {
         let mut books = stage.fleet.books.open();
         match &end {
             End::Done => books.accept(id, KIND, Fleet::now()),
-            End::Dead(..) | End::Either if is_named => books.accept(id, MALFORMED, Fleet::now()),
+            // Which of them it has to be is looked at in its letter.
+            End::Dead(..) | End::Either if is_named => {
+                books.accept(id, MALFORMED, Fleet::now());
+                books.expect(id, Ending::Either);
+            }
             // The letter has a name that nobody knows yet, or it may expire by its own word.
             End::Dead(..) | End::Either | End::Over => books.leave_unknown(id),
         }

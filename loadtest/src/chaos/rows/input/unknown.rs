@@ -24,7 +24,7 @@ use crate::fleet::Fleet;
 use crate::fleet::door::Answer;
 use crate::fleet::producers::Load;
 use crate::fleet::settings::kind;
-use crate::oracle::Finding;
+use crate::oracle::{Ending, Finding};
 
 /// How long all work may take to end once the producers have stopped, and in a play with the full numbers: longer than
 /// the ten minutes of a deploy.
@@ -61,10 +61,10 @@ pub(super) async fn waits_for_a_deploy(play: Play) -> Result<Finding, Error> {
 
     stage.say("puts in what nobody knows");
     let waiting = Waiting {
-        late: put(&stage, LATE, &json!(1)).await?,
-        fitting: put(&stage, SHAPED, &json!({ "to": "somebody" })).await?,
-        misfit: put(&stage, SHAPED, &json!({ "to": 7 })).await?,
-        never: put(&stage, NEVER, &json!(1)).await?,
+        late: put(&stage, LATE, &json!(1), Ending::Done).await?,
+        fitting: put(&stage, SHAPED, &json!({ "to": "somebody" }), Ending::Done).await?,
+        misfit: put(&stage, SHAPED, &json!({ "to": 7 }), Ending::Dead(&["schema"])).await?,
+        never: put(&stage, NEVER, &json!(1), Ending::Dead(&["no-handler"])).await?,
         newer: publish_newer(&mut stage).await?,
     };
     are_parked(&mut stage, &waiting).await?;
@@ -86,9 +86,15 @@ pub(super) async fn waits_for_a_deploy(play: Play) -> Result<Finding, Error> {
     Ok(finding)
 }
 
-async fn put(stage: &Stage, kind: &str, args: &Value) -> Result<Vec<TaskId>, Error> {
+async fn put(
+    stage: &Stage,
+    kind: &str,
+    args: &Value,
+    ending: Ending,
+) -> Result<Vec<TaskId>, Error> {
     let ids: Vec<TaskId> = (0..TASKS).map(|_| TaskId::mint()).collect();
     for id in &ids {
+        stage.fleet.books.open().expect(*id, ending);
         let task = json!({ "kind": kind, "id": id, "args": args });
         stage.fleet.put_as(*id, kind, task).await?;
     }
@@ -112,6 +118,7 @@ async fn publish_newer(stage: &mut Stage) -> Result<Vec<TaskId>, Error> {
         // What it holds is the next version's matter.
         sender.send(&properties.headers(&headers), b"\x00 of tomorrow").await?;
         stage.fleet.books.open().accept(*id, "newer", Fleet::now());
+        stage.fleet.books.open().expect(*id, Ending::Dead(&["unsupported-version"]));
     }
     Ok(ids)
 }
@@ -148,7 +155,7 @@ fn tables(stage: &Stage, folder: &Path) -> Result<String, Error> {
 /// Puts a task in that does not fit, where it is known by now what fits.
 async fn misfit_at_the_door(stage: &Stage) -> Result<(), String> {
     let id = TaskId::mint();
-    stage.fleet.books.open().refuse(id);
+    stage.fleet.books.open().expect_refusal(id);
     let task = json!({ "kind": SHAPED, "id": id, "args": { "to": 7 } });
     match stage.fleet.door.send(&task).await {
         Answer::Refused(why) if why.contains(PLACE) => Ok(()),

@@ -12,7 +12,7 @@ use crate::chaos::{Plan, Play, Stage};
 use crate::error::Error;
 use crate::fleet::Fleet;
 use crate::fleet::settings::{Settings, kind};
-use crate::oracle::Finding;
+use crate::oracle::{Ending, Finding};
 
 const INNOCENTS: usize = 49;
 const KILLER: &str = "patient-killer";
@@ -27,6 +27,7 @@ pub(super) async fn holds(play: Play) -> Result<Finding, Error> {
         slots: INNOCENTS + 1,
         heartbeat: Duration::from_millis(300),
         heartbeat_ttl: Duration::from_millis(1_500),
+        endings: vec![(KILLER, Ending::Dead(&["poison"]))],
         ..Settings::default()
     };
     let mut stage = Stage::open(&play, Plan { workers: 0, settings, ..Plan::default() }).await?;

@@ -27,7 +27,7 @@ use crate::fleet::producers::{Load, Producers};
 use crate::fleet::role::Role;
 use crate::fleet::{Fleet, Settings};
 use crate::ground::On;
-use crate::oracle::{Allowance, Finding};
+use crate::oracle::Finding;
 
 /// How long it works before the first fault: the pace to come back to, and the footprint to keep.
 const BEFORE: Duration = Duration::from_secs(20);
@@ -101,7 +101,7 @@ impl Soak {
             Plan { workers: 3, beats: 2, proxied: Proxied::Everybody, settings, ..Plan::default() };
         let mut stage = Stage::open(play, plan).await?;
         // A task may meet one kill after the other by chance, and be taken for what kills: by the oracle's count only.
-        stage.fleet.books.open().allow(Allowance::Poison);
+        stage.fleet.books.open().allow_poison();
         let door = Door::new()?;
         let second = if play.on == On::Embedded {
             None

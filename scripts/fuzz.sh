@@ -45,9 +45,8 @@ for target in "${targets[@]}"; do
 done
 
 install_fuzz() {
-    command -v cargo-fuzz >/dev/null && return 0
     PATH="$home/bin:$PATH"
-    [ -x "$home/bin/cargo-fuzz" ] && return 0
+    case $(cargo fuzz --version 2>/dev/null) in *" $fuzz_version") return 0 ;; esac
     say "installing cargo-fuzz $fuzz_version into $home (once, about a minute)"
     cargo install --quiet --locked --root "$home" "cargo-fuzz@$fuzz_version"
 }

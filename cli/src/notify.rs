@@ -301,6 +301,20 @@ mod tests {
         over.cancel();
     }
 
+    #[tokio::test]
+    async fn a_drain_that_is_over_at_once_is_told() {
+        let (stop, over) = (CancellationToken::new(), CancellationToken::new());
+        stop.cancel();
+        over.cancel();
+        let mut told = Vec::new();
+        let teller = Teller::new(Duration::ZERO, |states: &[NotifyState<'_>]| {
+            told.push(states.iter().any(|state| matches!(state, NotifyState::Stopping)));
+        });
+        let pulse = Pulse::Word(std::sync::Arc::new(|| Ok("ready".to_owned())));
+        watch(&pulse, None, stop, over, teller).await;
+        assert_eq!(told.first(), Some(&true), "{told:?}");
+    }
+
     #[test]
     fn a_status_is_one_line_whatever_an_error_holds() {
         assert_eq!(line("store is away\nWATCHDOG=1\r\n"), "store is away WATCHDOG=1  ");

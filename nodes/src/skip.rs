@@ -1,9 +1,9 @@
-//! What a test does where a generation is not on this machine: it skips aloud, and fails in CI, so
+//! What a test does where a generation, or the right to mount, is not on this machine: it skips aloud, and fails in CI, so
 //! that a gap is never taken for a pass.
 
 use crate::Error;
 
-/// Returns what was started; nothing, said aloud, where its generation is not on this machine.
+/// Returns what was started; nothing, said aloud, where what it needs is not on this machine.
 ///
 /// # Panics
 /// Where it did not start for another reason, or `CI=true`.
@@ -16,7 +16,9 @@ use crate::Error;
 pub fn or_skip<T>(started: Result<T, Error>) -> Option<T> {
     match started {
         Ok(server) => Some(server),
-        Err(missing @ Error::NotHere(_)) if std::env::var("CI").as_deref() != Ok("true") => {
+        Err(missing @ (Error::NotHere(_) | Error::NoMount(_)))
+            if std::env::var("CI").as_deref() != Ok("true") =>
+        {
             println!("SKIPPED: {missing}");
             None
         }

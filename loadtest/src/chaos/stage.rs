@@ -214,15 +214,6 @@ impl Stage {
         self.fleet.workers()
     }
 
-    /// Returns a worker by chance.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub fn any_worker(&mut self) -> Result<u32, Error> {
-        let pids: Vec<u32> = self.fleet.workers().iter().map(Role::pid).collect();
-        self.chance.choice(pids).ok_or_else(|| Error::unexpected("the stage", "has no worker"))
-    }
-
     /// Writes down what was done.
     pub fn note(&self, event: Event) {
         self.fleet.log.note(event);

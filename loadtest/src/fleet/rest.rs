@@ -107,6 +107,9 @@ impl Fleet {
                 format!("{} holds {} and {} unacked", queue.name, queue.ready, queue.unacked)
             })
             .collect();
+        if second.is_empty() {
+            return Ok(Some("the broker lists no queue of the fleet".to_owned()));
+        }
         if held.is_empty() && first != second {
             return Ok(Some("something moves".to_owned()));
         }

@@ -84,19 +84,6 @@ pub struct Role {
 }
 
 impl Role {
-    /// Starts it and waits until it is ready.
-    ///
-    /// # Errors
-    /// When it cannot be started, or ends instead, or is not ready within a minute.
-    ///
-    /// # Cancel safety
-    /// Dropped, the process is killed.
-    pub async fn start(start: Start<'_>, spawner: &Spawner) -> Result<Self, Error> {
-        let role = Self::begin(start, spawner).await?;
-        role.is_ready_within(PATIENCE).await?;
-        Ok(role)
-    }
-
     /// Starts it and waits until it says where it listens.
     ///
     /// # Errors

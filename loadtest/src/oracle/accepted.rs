@@ -34,6 +34,8 @@ pub struct Accepted {
     whys: BTreeMap<TaskId, String>,
     /// Those whose refusal is what the play wants.
     meant: BTreeSet<TaskId>,
+    /// Those whose first message says by itself which attempt it is.
+    numbered: BTreeSet<TaskId>,
     allows_poison: bool,
     /// How often an answer was late, none, or *not now*, and the same request was sent again.
     pub repeated: u64,
@@ -82,6 +84,17 @@ impl Accepted {
     #[must_use]
     pub const fn allows_poison(&self) -> bool {
         self.allows_poison
+    }
+
+    /// States that the message that was sent may say of itself which attempt it is.
+    pub fn expect_any_first_attempt(&mut self, id: TaskId) {
+        self.numbered.insert(id);
+    }
+
+    /// Whether it may.
+    #[must_use]
+    pub fn may_begin_anywhere(&self, id: TaskId) -> bool {
+        self.numbered.contains(&id)
     }
 
     /// States that a task is to be refused for good.

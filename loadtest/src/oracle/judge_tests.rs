@@ -49,9 +49,13 @@ impl Story {
     }
 
     /// A run of it by `worker`, under a fence of its own.
+    /// Each that has no end costs the next one a crash.
     fn ran(mut self, id: TaskId, attempt: u32, worker: u32, began: u64, code: Option<i32>) -> Self {
         let fence = self.1.len();
-        let run = format!("{id} {attempt} {fence} 0 {worker}");
+        let lines = |what: &str| self.1.iter().filter(|line| line.starts_with(what)).count();
+        let crashes =
+            lines(&format!("begin {id} {attempt} ")) - lines(&format!("end {id} {attempt} "));
+        let run = format!("{id} {attempt} {fence} {crashes} {worker}");
         self.1.push(format!("begin {run} {began}.000000\n"));
         if let Some(code) = code {
             self.1.push(format!("end {run} {}.000000 {code}\n", began + 1));
@@ -383,4 +387,30 @@ fn what_is_said_to_have_ended_otherwise_than_it_ran_is_told() {
     story.0.told.insert(id, "done".to_owned());
     let finding = story.letter(id, "handler").ran(id, 1, 7, 10, Some(65)).judged();
     assert_eq!(finding.wrong.len(), 1, "{finding:?}");
+}
+
+#[test]
+fn a_killed_worker_costs_its_task_a_crash_and_no_attempt() {
+    let story = |attempt: u32, crashes: u32| {
+        let (mut story, id) = Story::new();
+        story = story.ran(id, 1, 7, 10, None).met(killed(7, 12));
+        story.1.push(format!("begin {id} {attempt} 9 {crashes} 8 20.000000\n"));
+        story.1.push(format!("end {id} {attempt} 9 {crashes} 8 21.000000 0\n"));
+        story.judged().wrong
+    };
+    assert_eq!(story(1, 1), [""; 0]);
+    assert_eq!(story(1, 0).len(), 1, "it was not charged");
+    assert_eq!(story(2, 1).len(), 1, "an attempt was lost with it");
+}
+
+#[test]
+fn a_first_attempt_that_its_message_names_is_taken_for_one() {
+    for (is_told, wrong) in [(true, 0), (false, 1)] {
+        let (mut story, id) = Story::new();
+        if is_told {
+            story.0.accepted.expect_any_first_attempt(id);
+        }
+        let finding = story.ran(id, 7, 7, 10, Some(0)).judged();
+        assert_eq!(finding.wrong.len(), wrong, "{finding:?}");
+    }
 }

@@ -22,8 +22,9 @@ pub(super) fn judge(runs: &[Run], evidence: &Evidence, waits: &Waits, finding: &
     for (at, next) in runs.iter().enumerate() {
         let earlier = &runs[..at];
         finding.wrong.extend(overlap(earlier, next, evidence, waits));
-        finding.wrong.extend(skipped(earlier, next));
-        finding.wrong.extend(uncharged(earlier, next, evidence));
+        finding.wrong.extend(skipped(earlier, next, evidence));
+        finding.wrong.extend(overcharged(earlier, next, evidence));
+        finding.wrong.extend(undercharged(earlier, next, evidence));
         if earlier.iter().all(|run| run.attempt < next.attempt && !run.is_done()) {
             continue;
         }
@@ -87,15 +88,34 @@ fn overlap(earlier: &[Run], next: &Run, evidence: &Evidence, waits: &Waits) -> O
 }
 
 /// Tells of an attempt before which another one should have begun, and did not.
-fn skipped(earlier: &[Run], next: &Run) -> Option<String> {
+fn skipped(earlier: &[Run], next: &Run, evidence: &Evidence) -> Option<String> {
     let before = next.attempt.checked_sub(1)?;
-    let has_begun = before == 0 || earlier.iter().any(|run| run.attempt == before);
+    let is_first = earlier.is_empty() && evidence.accepted.may_begin_anywhere(next.id);
+    let has_begun = before == 0 || is_first || earlier.iter().any(|run| run.attempt == before);
     (!has_begun)
         .then(|| format!("{} began attempt {} and never attempt {before}", next.id, next.attempt))
 }
 
+/// Tells of a run whose worker was killed in its middle, and that cost the task an attempt or no crash. A store that
+/// forgot knows nothing of it.
+fn undercharged(earlier: &[Run], next: &Run, evidence: &Evidence) -> Option<String> {
+    let last = earlier.last().filter(|last| last.end.is_none())?;
+    let is_meanwhile =
+        |event: &Event| event.began() <= next.began && event.ended().after(SLACK) >= last.began;
+    let is_killed = evidence.events.iter().any(|event| {
+        matches!(event, Event::Killed { pid, .. } if *pid == last.worker) && is_meanwhile(event)
+    });
+    let is_known =
+        !evidence.events.iter().any(|event| event.touches_store() && is_meanwhile(event));
+    let is_charged = next.attempt == last.attempt && next.crashes > last.crashes;
+    (is_killed && is_known && !is_charged).then(|| {
+        let both = told_of(&[last.clone(), next.clone()]);
+        format!("{} lost a worker, and that was not charged as one crash: {both}", next.id)
+    })
+}
+
 /// Tells of a run that is told of more crashes since the run before it than workers were lost meanwhile.
-fn uncharged(earlier: &[Run], next: &Run, evidence: &Evidence) -> Option<String> {
+fn overcharged(earlier: &[Run], next: &Run, evidence: &Evidence) -> Option<String> {
     let (since, before) = earlier.last().map_or((Millis(0), 0), |last| (last.began, last.crashes));
     let is_loss = |event: &&Event| {
         let is_lost = match **event {

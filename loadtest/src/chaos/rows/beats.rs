@@ -24,13 +24,13 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         name: "F28",
-        what: "leading beat stopped for five leases, then continued; three beats, and the lock taken from whoever leads",
+        what: "leading beat stopped for five leases, then continued; on servers three beats, and the lock taken from whoever leads",
         on: &On::ALL,
         run: |play| Box::pin(stopped::holds(play)),
     },
     Row {
         name: "F31",
-        what: "clock an hour ahead, an hour behind, a day ahead, of all beats and of one in three; both changes of the clocks",
+        what: "clock an hour ahead, an hour behind, a day ahead, of all beats, and on servers of one in three; both changes of the clocks",
         on: &On::ALL,
         run: |play| Box::pin(clocks::holds(play)),
     },

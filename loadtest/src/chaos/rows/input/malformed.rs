@@ -142,6 +142,7 @@ impl Set {
     /// Writes down what the broker has confirmed.
     fn promise(&mut self, stage: &Stage, id: TaskId, is_named: bool, body: Vec<u8>, end: End) {
         let mut books = stage.fleet.books.open();
+        books.expect_any_first_attempt(id);
         match &end {
             End::Done => books.accept(id, KIND, Fleet::now()),
             // Which of them it has to be is looked at in its letter.

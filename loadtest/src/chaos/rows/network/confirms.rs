@@ -50,6 +50,7 @@ pub(super) async fn lost(play: Play) -> Result<Finding, Error> {
     }
     stage.healed();
     let in_doubt = stage.fleet.books.open().repeated - repeated;
+    stage.happened("no sender was left in doubt by a kill", in_doubt > 0)?;
     let seen = stage.to_broker()?.seen();
     let mut finding = stage.settle_down(producers, PATIENCE).await?;
     finding.notes.push(format!(

@@ -4,8 +4,8 @@
 //! environment variable `FAILPOINTS` of a child process chooses: `settle.decided=return` aborts
 //! the process there, as `kill -9` would; `settle.decided=2*off->return` does so the third time.
 //! A few give a [`number`] in the place of a fixed one: with `envelope.version=return(2)` a process is
-//! one of a newer version, for a rolling upgrade, and `intake.deploy_window=return(5000)` shortens the
-//! ten minutes of a deploy.
+//! one of a newer version, for a rolling upgrade, `intake.deploy_window=return(5000)` shortens the
+//! ten minutes of a deploy, and with `broker.new_queue=return(0)` a queue that was just made is used at once.
 
 /// Whether failpoints are compiled in.
 pub const COMPILED_IN: bool = cfg!(feature = "failpoints");

@@ -1,6 +1,7 @@
 //! RabbitMQ and Redis, as the settings name them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{LARGEST_MESSAGE, OpenError, retention};
 use crate::backend::{Backend, Purpose};
@@ -9,6 +10,7 @@ use crate::broker::rabbitmq::{self, RabbitMq};
 use crate::clock::SharedClock;
 use crate::config::Settings;
 use crate::diagnose::{Diagnose, Finding};
+use crate::failpoint;
 use crate::spawn::Spawner;
 use crate::store::redis::{self, CeleryResults, Redis};
 
@@ -76,7 +78,8 @@ fn configs(settings: &Settings, client_name: &str) -> Option<Configs> {
         url: broker_url.expose().to_owned(),
         namespace: settings.namespace.clone(),
         publish_deadline: settings.broker.publish_deadline,
-        new_queue: rabbitmq::NEW_QUEUE,
+        new_queue: failpoint::number("broker.new_queue")
+            .map_or(rabbitmq::NEW_QUEUE, Duration::from_millis),
         publish_window: usize::try_from(settings.broker.publish_window).unwrap_or(usize::MAX),
         heartbeat: settings.broker.heartbeat,
         connect_timeout: settings.broker.connect_timeout,

@@ -141,7 +141,9 @@ impl Outbox {
         until: Instant,
     ) -> HashMap<Unit, Result<(), DeclareError>> {
         let delayed = batch.iter().filter(|one| matches!(one.to, Destination::Delay { .. }));
-        let units: HashSet<Unit> = delayed.flat_map(|one| self.plan(&one.to).1).collect();
+        // What they stand on is declared with each message, in its order.
+        let units = delayed.flat_map(|one| self.plan(&one.to).1);
+        let units: HashSet<Unit> = units.filter(|unit| matches!(unit, Unit::Bucket(_))).collect();
         let ensured = units.into_iter().map(async |unit| {
             let ensured = self.declarer.ensure(std::slice::from_ref(&unit), until).await;
             (unit, ensured)

@@ -4,7 +4,7 @@
 //! sender never learned more than *unknown* may be there or not, and is neither lost nor foreign.
 //!
 //! A promise says how its task ends, so that one which dies for no reason is not counted among those that should. What
-//! a row's own faults may do beside that is an [`Allowance`], which it has to ask for.
+//! a row's own faults may do beside that, such as making a task poison, it has to ask for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
